@@ -1,0 +1,1 @@
+"""Gatekeeper measured beside other proxies. See README.md in this folder."""

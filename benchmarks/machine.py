@@ -1,0 +1,57 @@
+"""What a figure was measured on: without it a figure says nothing."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.processes import find
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("uvloop", "httptools", "aiohttp")
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return (done.stdout + done.stderr).strip()
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == "model name":
+            return value.strip()
+    return platform.machine()
+
+
+def _program_version(program: str) -> str:
+    if program == "nginx":
+        return _said(find("nginx"), "-v").rpartition("/")[2]
+    if program == "haproxy":
+        return _said(find("haproxy"), "-v").split()[2]
+    # wrk prints its version with its usage, as "wrk debian/4.1.0-3 [epoll] ...".
+    return _said(find("wrk"), "-v").split()[1].rpartition("/")[2]
+
+
+def describe() -> dict[str, str]:
+    """CPU, kernel and the versions of everything that took part, as texts."""
+    return {
+        "cpu": f"{_cpu_model()}, {os.cpu_count()} cores",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        **{program: _program_version(program) for program in ("nginx", "haproxy", "wrk")},
+        **{package: metadata.version(package) for package in PACKAGES},
+    }
+
+
+def revision() -> str:
+    """The revision of the source, with ``-dirty`` when the tree differs from it; ``none`` outside a repository."""
+    found = subprocess.run(
+        [find("git"), "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    return found.stdout.strip() if found.returncode == 0 else "none"

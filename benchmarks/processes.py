@@ -1,0 +1,133 @@
+"""Programs on a core of their own, and what they cost by the kernel's own accounts (proc(5))."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+SBIN = "/usr/local/sbin:/usr/sbin"
+START_SECONDS = 15.0
+STOP_SECONDS = 10.0
+
+
+class BenchmarkError(Exception):
+    """A measurement that cannot be made, or that must not be believed. The text names the cause and the way out."""
+
+
+def find(program: str) -> str:
+    """The full path of ``program``. Raises BenchmarkError with the way to install it."""
+    path = shutil.which(program, path=os.environ.get("PATH", os.defpath) + os.pathsep + SBIN)
+    if path is None:
+        raise BenchmarkError(f"{program} is not installed (Debian: apt-get install {program})")
+    return path
+
+
+def family(pid: int) -> list[int]:
+    """``pid`` and all its living descendants."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                found.extend(int(child) for child in task.read_text().split())
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time, user and system, of ``pid``, its living descendants, and those of their children they waited for.
+
+    The kernel counts in ticks (10 ms), which is 0.3 % of a run of three seconds; the sum itself is exact, since it
+    scales ticks to the scheduler's nanoseconds.
+    """
+    ticks = 0
+    for member in family(pid):
+        with contextlib.suppress(OSError):
+            # The program's name, in brackets, may contain anything: count fields from behind it.
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(") ")[2].split()
+            ticks += sum(int(value) for value in fields[11:15])  # utime stime cutime cstime
+    return ticks / TICK
+
+
+def core_busy_seconds(core: int) -> float:
+    """CPU time all programs together have used on ``core`` since boot, with interrupts."""
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *values = line.split()
+        if name == f"cpu{core}":
+            user, nice, system, _idle, _iowait, irq, softirq = (int(value) for value in values[:7])
+            return (user + nice + system + irq + softirq) / TICK
+    raise BenchmarkError(f"core {core} does not exist: two cores are needed, one for the proxy and one for the load")
+
+
+def strayed(pid: int, core: int) -> list[int]:
+    """Members of the family of ``pid`` that may run elsewhere than on ``core``."""
+    away = []
+    for member in family(pid):
+        with contextlib.suppress(ProcessLookupError):
+            if os.sched_getaffinity(member) != {core}:
+                away.append(member)
+    return away
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], *, core: int, log: Path) -> Iterator[int]:
+    """Run ``command`` on ``core`` alone; its output goes to ``log``. Yields its pid, ends it and its children after."""
+    with log.open("ab") as output:
+        # taskset becomes the program it starts, so the pid is the program's own.
+        process = subprocess.Popen(
+            [find("taskset"), "--cpu-list", str(core), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process.pid
+    finally:
+        members = family(process.pid)
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            sys.stderr.write(f"{command[0]} did not stop within {STOP_SECONDS:.0f} s: killed\n")
+            for member in members:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member, signal.SIGKILL)
+            process.wait()
+
+
+def ask(port: int, cookie: str = "") -> tuple[int, dict[str, str], bytes]:
+    """One GET: status, fields (names in lower case), body. Raises OSError or HTTPException."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/", headers={"Host": "shop.example.com", **({"Cookie": cookie} if cookie else {})})
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def wait_until_answering(port: int, pid: int, log: Path) -> None:
+    """Return when ``port`` answers 200. Raises BenchmarkError with the end of ``log`` if it never does."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, HTTPException):
+            if ask(port)[0] == 200:
+                return
+        if not Path(f"/proc/{pid}").exists() or _is_zombie(pid):
+            break
+        time.sleep(0.05)
+    tail = log.read_text(errors="replace")[-2000:]
+    raise BenchmarkError(f"no 200 from 127.0.0.1:{port} within {START_SECONDS:.0f} s. Its last words:\n{tail}")
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("Z")
+    except OSError:
+        return True

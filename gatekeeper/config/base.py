@@ -1,0 +1,66 @@
+"""What all models of the file share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from gatekeeper.config.problems import WrongValueError
+from gatekeeper.config.values import JsonSchema, wrong
+
+
+class Model(BaseModel):
+    """A mapping of known keys. Unknown ones are refused; what is read is not changed again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+def key(default: object, description: str, **more: Any) -> Any:
+    """A key with its default as it would be written in the file, so that the schema shows what people may write."""
+    return Field(default, description=description, **more)
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """A list of ``low`` to ``high`` items; where ``alone``, a list of one may be written as its item, a text."""
+
+    low: int = 0
+    high: int = 1000
+    alone: bool = True
+    unique: Callable[[Any], Any] | None = None
+    """What no two items may have in common, as a function of an item; None: they may be equal."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        inner = core_schema.no_info_before_validator_function(self._listed, handler(source))
+        return core_schema.no_info_after_validator_function(self._distinct, inner)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        array: JsonSchema = {**handler(schema), "maxItems": self.high}
+        if self.low:
+            array["minItems"] = self.low
+        if not self.alone:
+            return array
+        return {"anyOf": [array, {"type": "string"} if "$ref" in array["items"] else array["items"]]}
+
+    def _listed(self, value: object) -> object:
+        if isinstance(value, tuple):  # a default
+            return list(value)
+        if isinstance(value, str) and self.alone:
+            return [value]
+        if not isinstance(value, list):
+            raise wrong(WrongValueError("takes a list", allowed="a list of values"))
+        if len(value) < self.low:
+            raise wrong(WrongValueError("is empty", allowed=f"a list of at least {self.low}"))
+        if len(value) > self.high:
+            raise wrong(WrongValueError("is too long", allowed=f"a list of at most {self.high}"))
+        return value
+
+    def _distinct(self, values: Any) -> Any:
+        seen: dict[Any, int] = {}
+        for position, value in enumerate(values if self.unique else ()):
+            first = seen.setdefault(self.unique(value) if self.unique else None, position)
+            if first != position:
+                raise wrong(WrongValueError(f"is the same as item {first + 1} of this list"), at=position)
+        return values

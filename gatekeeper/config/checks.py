@@ -1,0 +1,195 @@
+"""Checks that need more than one key. They read the tree, so that they speak even when other keys are wrong."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import TypeVar
+
+from gatekeeper.config.addresses import read_host, read_listen, read_prefix, read_tcp_address, read_unit
+from gatekeeper.config.problems import WrongValueError, closest, listed
+from gatekeeper.config.tree import Entry, KeyPath, Mapping, Node, Report, Scalar, Sequence, shown
+from gatekeeper.config.values import read_name, read_weight
+from gatekeeper.core.model import Settings
+
+T = TypeVar("T")
+
+RESERVED_VERSION = "none"
+"""``?gatekeeper-version=none`` ends a forced session, so no version can have that name."""
+
+
+def check(root: Mapping, report: Report) -> None:
+    """Report what contradicts itself across keys."""
+    _listeners(root, report)
+    fronts: dict[tuple[str, str], tuple[str, Scalar]] = {}
+    for path, entry in _entries(root.get("services"), ("services",)):
+        if isinstance(entry.value, Mapping):
+            _service(entry.value, path, report)
+            _front(entry, path, fronts, report)
+
+
+def _entries(node: Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, Entry]]:
+    if isinstance(node, Mapping):
+        for name, entry in node.entries.items():
+            yield (*path, name), entry
+
+
+def _items(node: Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, Node]]:
+    if isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield (*path, index), item
+    elif isinstance(node, Scalar):
+        yield path, node
+
+
+def _read(read: Callable[[str], T], node: Node | None, report: Report) -> T | None:
+    """The value, or None where there is none or a wrong one (which has been reported where it stands)."""
+    if not isinstance(node, Scalar) or node.null or report.blamed(node):
+        return None
+    try:
+        return read(node.text)
+    except WrongValueError:
+        return None
+
+
+def _listeners(root: Mapping, report: Report) -> None:
+    """The admin address may not be one that users connect to."""
+    admin = root.get("admin")
+    http = admin.get("http") if isinstance(admin, Mapping) else None
+    address = _read(read_tcp_address, http, report)
+    if http is None or address is None:
+        return
+    items = [item for _, item in _items(root.get("listen"), ("listen",))]
+    given = [_read(read_listen, item.get("address") if isinstance(item, Mapping) else item, report) for item in items]
+    for listener in given if "listen" in root.entries else Settings().listen:
+        if listener and _same_port(listener, address):
+            allowed = f"a port other than that of {listener}, which users connect to"
+            report.add(http.place, ("admin", "http"), "is an address of listen", found=shown(http), allowed=allowed)
+            return
+
+
+def _same_port(one: str, other: str) -> bool:
+    """Whether two addresses cannot both be listened on: equal, or one of them is every address of its family."""
+    (host, _, port), (second, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    every = "[::]" if host.startswith("[") else "0.0.0.0"
+    family = host.startswith("[") == second.startswith("[")
+    return port == other_port and family and (host == second or every in {host, second})
+
+
+def _service(service: Mapping, path: KeyPath, report: Report) -> None:
+    versions = service.get("versions")
+    names = list(versions.entries) if isinstance(versions, Mapping) else None
+    if isinstance(versions, Mapping) and RESERVED_VERSION in versions.entries:
+        where = (*path, "versions", RESERVED_VERSION)
+        place = versions.entries[RESERVED_VERSION].key.place
+        report.add(
+            place, where, "this name is reserved: it ends a forced session", found='"none"', allowed="another name"
+        )
+    if names:
+        _version(service.get("stable"), (*path, "stable"), names, report)
+    _split(service.get("split"), (*path, "split"), names, report)
+    _rules(service, path, names, report)
+    _sticky(service.get("sticky"), (*path, "sticky"), report)
+
+
+def _version(node: Node | None, path: KeyPath, names: list[str], report: Report) -> None:
+    if isinstance(node, Scalar) and not report.blamed(node) and node.text not in names:
+        near = closest(node.text, names)
+        report.add(
+            node.place, path, "there is no such version", found=shown(node), allowed=listed(names), suggestion=near
+        )
+
+
+def _split(node: Node | None, path: KeyPath, names: list[str] | None, report: Report) -> None:
+    if not isinstance(node, Mapping) or not node.entries:
+        return
+    weights = []
+    for where, entry in _entries(node, path):
+        if names:
+            _version(entry.key, where, names, report)
+        weights.append(_read(read_weight, entry.value, report))
+    if all(weight == Decimal(0) for weight in weights):
+        found = ", ".join(f"{name}: {shown(entry.value)}" for name, entry in list(node.entries.items())[:8])
+        place = next(iter(node.entries.values())).key.place
+        report.add(place, path, "the weights add up to 0", found=found, allowed="at least one weight above 0")
+
+
+def _rules(service: Mapping, path: KeyPath, names: list[str] | None, report: Report) -> None:
+    taken: dict[str, int] = {}
+    rules = service.get("rules")
+    for position, (where, rule) in enumerate(_items(rules, (*path, "rules")), 1):
+        if not isinstance(rule, Mapping):
+            continue
+        targets = [name for name in ("to", "split") if name in rule.entries]
+        if len(targets) != 1:
+            message = "has both to and split" if targets else "has neither to nor split"
+            report.add(rule.place, where, message, allowed="exactly one of to (a version) and split (weights)")
+        if names:
+            _version(rule.get("to"), (*where, "to"), names, report)
+        _split(rule.get("split"), (*where, "split"), names, report)
+        when = rule.get("when")
+        if isinstance(when, Mapping):
+            _same_header_twice(when.get("header"), (*where, "when", "header"), report)
+            _path_pattern(when.get("path"), (*where, "when", "path"), report)
+        named = rule.get("name")
+        name = _read(read_name, named, report) if named else f"rule-{position}"
+        if name and taken.setdefault(name, position) != position:
+            place, found = (named.place, shown(named)) if named else (rule.place, f'"{name}", which it has by default')
+            message = f"rule {taken[name]} of this service has the same name"
+            report.add(place, (*where, "name"), message, found=found, allowed="a name of its own")
+
+
+def _same_header_twice(header: Node | None, path: KeyPath, report: Report) -> None:
+    seen: set[str] = set()
+    for where, entry in _entries(header, path):
+        name = entry.key.text.lower()
+        if name in seen:
+            message = "this header is here twice; names of headers ignore case"
+            report.add(entry.key.place, where, message, found=shown(entry.key), allowed="one pattern per header")
+        seen.add(name)
+
+
+def _path_pattern(node: Node | None, path: KeyPath, report: Report) -> None:
+    """Every path begins with a slash: a pattern that does not would never match, in silence."""
+    texts = list(_items(node, path))
+    for kind in ("exact", "prefix", "one_of"):
+        texts += _items(node.get(kind), (*path, kind)) if isinstance(node, Mapping) else ()
+    for where, text in texts:
+        if isinstance(text, Scalar) and not report.blamed(text) and not text.text.startswith("/"):
+            near = f"/{text.written}"
+            report.add(text.place, where, "never matches a path", found=shown(text), allowed="/...", suggestion=near)
+
+
+def _sticky(node: Node | None, path: KeyPath, report: Report) -> None:
+    if not isinstance(node, Mapping):
+        return
+    mode, by = node.get("mode"), node.get("by")
+    if not isinstance(mode, Scalar) or mode.text != "pin" or by is None:
+        return
+    units = [_read(read_unit, item, report) for _, item in _items(by, path)]
+    if None not in units and ("cookie", "") not in units:
+        allowed = "cookie in by: the assignment is kept in gatekeeper's own cookie"
+        report.add(
+            mode.place, (*path, "mode"), "pin needs a place to keep the assignment", found=shown(mode), allowed=allowed
+        )
+
+
+def _front(entry: Entry, path: KeyPath, fronts: dict[tuple[str, str], tuple[str, Scalar]], report: Report) -> None:
+    """No two services may answer to the same host and path prefix: which one would be a matter of chance."""
+    service = entry.value
+    if not isinstance(service, Mapping):
+        return
+    given = service.get("path_prefix")
+    prefix = _read(read_prefix, given, report) if given else "/"
+    hosts = [("", path)] if service.get("hosts") is None else []
+    for where, item in _items(service.get("hosts"), (*path, "hosts")):
+        host = _read(read_host, item, report)
+        if host:
+            hosts.append((host, where))
+    for host, where in hosts if prefix else ():
+        name, key = fronts.setdefault((host, prefix or ""), (entry.key.text, entry.key))
+        if key is entry.key:
+            continue
+        at = f"{key.place.source.name}:{key.place.line}"
+        what = "this host" if host else "every host"
+        message = f"the service {name} ({at}) answers to {what} with the same path_prefix"
+        node = next((item for at, item in _items(service.get("hosts"), (*path, "hosts")) if at == where), entry.key)
+        report.add(node.place, where, message, found=shown(node), allowed="another host or path_prefix")

@@ -1,0 +1,91 @@
+"""From the file's models to the program's values."""
+
+from decimal import Decimal
+
+from gatekeeper.config import matching, models
+from gatekeeper.core import model
+
+
+def definition(file: models.File) -> model.Definition:
+    """What the file says exists."""
+    settings = model.Settings(
+        listen=tuple(item.address for item in file.listen),
+        admin_socket=file.admin.socket or "",
+        admin_http=file.admin.http,
+        admin_tokens=file.admin.tokens,
+        state=file.state or "",
+        workers=file.workers,
+        trusted_proxies=file.trusted_proxies,
+        limits=model.Limits(**dict(file.limits)),
+        log=model.Log(**dict(file.log)),
+    )
+    return model.Definition(settings, {name: _service(name, one) for name, one in file.services.items()})
+
+
+def _service(name: str, given: models.Service) -> model.Service:
+    names = tuple(given.versions)
+    stable = given.stable or names[0]
+    return model.Service(
+        name=name,
+        versions={one: _version(one, version) for one, version in given.versions.items()},
+        stable=stable,
+        split=_weights(given.split if given.split is not None else {stable: Decimal(100)}, names),
+        hosts=given.hosts,
+        path_prefix=given.path_prefix,
+        strip_prefix=given.strip_prefix,
+        sticky=model.Sticky(tuple(_unit(*unit) for unit in given.sticky.by), model.StickyMode(given.sticky.mode)),
+        rules=tuple(_rule(rule, position, names) for position, rule in enumerate(given.rules, 1)),
+        testers=model.Testers(given.testers.header, given.testers.query, given.testers.from_, given.testers.keys),
+        on_unavailable=model.OnUnavailable(given.on_unavailable),
+        timeouts=model.Timeouts(**dict(given.timeouts)),
+        retries=model.Retries(**dict(given.retries)),
+        skew=given.skew,
+    )
+
+
+def _weights(given: dict[str, Decimal], names: tuple[str, ...]) -> model.Weights:
+    """Every version in the order of the file; one that is not named has no share."""
+    return {name: given.get(name, Decimal(0)) for name in names}
+
+
+def _version(name: str, given: models.Version) -> model.Version:
+    return model.Version(
+        name=name,
+        backends=tuple(model.Backend(backend.url, backend.weight) for backend in given.backends),
+        build=given.build,
+        health=model.HealthCheck(**dict(given.health)) if given.health else None,
+    )
+
+
+def _unit(kind: str, name: str) -> model.UnitSource:
+    if kind == "cookie" and not name:
+        return model.UnitSource(model.UnitKind.OWN_COOKIE)
+    return model.UnitSource(model.UnitKind(kind), name)
+
+
+def _rule(given: matching.Rule, position: int, names: tuple[str, ...]) -> model.Rule:
+    when = given.when
+    return model.Rule(
+        name=given.name or f"rule-{position}",
+        when=model.When(
+            headers=_patterns(when.header),
+            cookies=_patterns(when.cookie),
+            query=_patterns(when.query),
+            path=_pattern(when.path) if when.path else None,
+            methods=when.method,
+            networks=when.client_ip,
+        ),
+        to=given.to,
+        split=_weights(given.split, names) if given.split is not None else None,
+    )
+
+
+def _patterns(given: dict[str, matching.Pattern]) -> tuple[tuple[str, model.Pattern], ...]:
+    return tuple((name, _pattern(pattern)) for name, pattern in given.items())
+
+
+def _pattern(given: matching.Pattern) -> model.Pattern:
+    kind, value = next((name, value) for name, value in given if value is not None)
+    if isinstance(value, bool):
+        return model.Pattern(model.PatternKind(kind), ("true" if value else "false",))
+    return model.Pattern(model.PatternKind(kind), value if isinstance(value, tuple) else (value,))

@@ -1,0 +1,58 @@
+"""The file, read and checked as a whole.
+
+The parts, in the order they run; each but the last adds to one report, so that all mistakes come out at once:
+
+1. ``reader`` and ``include``: text to a tree with places; syntax, duplicate keys, bounds.
+2. ``later``: keys that are not available yet.
+3. ``substitute``: empty values, bare yes and no, ``${...}``, relative paths.
+4. ``validate``: every key by itself, by the models.
+5. ``checks``: what needs several keys.
+6. ``convert``: models to the values of ``core.model``.
+"""
+
+from pathlib import Path
+
+from gatekeeper.config.checks import check
+from gatekeeper.config.convert import definition
+from gatekeeper.config.include import Gatherer
+from gatekeeper.config.later import refuse_later_keys
+from gatekeeper.config.problems import ConfigError
+from gatekeeper.config.substitute import refuse_traps, resolve_paths, substitute
+from gatekeeper.config.tree import Mapping, Node, Place, Report, Source, shown
+from gatekeeper.config.validate import validate
+from gatekeeper.core.model import Definition
+
+
+def load_file(path: str | Path) -> Definition:
+    """What the file at ``path`` and its includes define. Raises ConfigError with every problem."""
+    report = Report()
+    root = Gatherer(report).file(str(path))
+    return _checked(root, Source(str(path), Path(path).absolute().parent), report)
+
+
+def load_text(text: str | bytes, name: str, base_dir: str | Path) -> Definition:
+    """The same of a text (YAML, or JSON, which is YAML too); ``name`` stands for a file name in problems.
+
+    Relative paths in it start at ``base_dir``. Raises ConfigError with every problem.
+    """
+    report = Report()
+    source = Source(name, Path(base_dir).absolute())
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    return _checked(Gatherer(report).text(data, source), source, report)
+
+
+def _checked(root: Node | None, source: Source, report: Report) -> Definition:
+    if root is None and not report:
+        report.add(Place(source, 1, 1), (), "the file is empty", allowed="at least services with one version")
+    if root is not None and not isinstance(root, Mapping):
+        report.add(root.place, (), "the file is not a mapping of keys", found=shown(root))
+    if isinstance(root, Mapping):
+        refuse_later_keys(root, report)
+        refuse_traps(root, report)
+        substitute(root, report)
+        resolve_paths(root)
+        file = validate(root, report)
+        check(root, report)
+        if file is not None and not report:
+            return definition(file)
+    raise ConfigError(report.problems(source.name))

@@ -1,0 +1,195 @@
+"""The file as pydantic models: edges only, nothing inside the program sees them.
+
+Every key stands here with its meaning and its default as it is written in the file; the JSON Schema is made from this.
+Checks that need more than one key (unknown versions, two services at one place) are in ``checks``.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from gatekeeper.config.addresses import (
+    BACKEND,
+    FILE,
+    FORCE_HEADER,
+    HOST,
+    LISTEN,
+    NETWORK,
+    PREFIX,
+    REQUEST_PATH,
+    SOCKET,
+    TCP_ADDRESS,
+    UNIT,
+)
+from gatekeeper.config.base import Many, Model, key
+from gatekeeper.config.matching import Rule, Weights
+from gatekeeper.config.values import BOOLEAN, NAME, PERCENT, choice, duration, size, text, whole
+
+_HOUR = 3600.0
+_DAY = 24 * _HOUR
+
+_Name = Annotated[str, NAME]
+_Networks = Annotated[tuple[Annotated[str, NETWORK], ...], Many(unique=str)]
+_Switch = Annotated[bool, BOOLEAN]
+
+
+class _TextOrMapping(Model):
+    """A mapping with one required key that may be written as that key's text alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {cls._required(): value} if isinstance(value, str) else value
+
+    @classmethod
+    def _required(cls) -> str:
+        return next(name for name, field in cls.model_fields.items() if field.is_required())
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        mapping = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [mapping["properties"][cls._required()], mapping]}
+
+
+class Listen(_TextOrMapping):
+    """One listening address; the text alone is enough."""
+
+    address: Annotated[str, LISTEN] = Field(description="ADDRESS:PORT (IPv6 in brackets) or unix:/PATH.")
+
+
+class Admin(Model):
+    """Where operators reach gatekeeper."""
+
+    socket: Annotated[str, SOCKET] | None = key(
+        None, "Unix socket, mode 0660. Always there; without this key in the default place."
+    )
+    http: Annotated[str, TCP_ADDRESS] | None = key(
+        None, "ADDRESS:PORT of the API and metrics over TCP. Off unless named."
+    )
+    tokens: Annotated[str, FILE] | None = key(
+        None, "File of bearer tokens (hashed). Without it TCP answers /healthz only."
+    )
+
+
+class Limits(Model):
+    """Bounds on what one client may send. 0 is no limit, where it is allowed."""
+
+    header_bytes: Annotated[int, size(1024, 1024**2)] = key("32KiB", "Bytes of a request's head.")
+    headers: Annotated[int, whole(1, 10_000)] = key(100, "Header lines of a request.")
+    body: Annotated[int, size(0, 2**50)] = key(0, "Bytes of a request's body; 0: no limit.")
+    connections: Annotated[int, whole(0, 1_000_000)] = key(0, "Client connections of all workers; 0: no limit.")
+
+
+class Log(Model):
+    """What is written to standard output."""
+
+    access: Annotated[str, choice("json", "combined", "off")] = key("json", "Form of the access log.")
+    level: Annotated[str, choice("debug", "info", "warning", "error")] = key("info", "Least severity that is logged.")
+
+
+class Backend(_TextOrMapping):
+    """One address of a version; the text alone is enough."""
+
+    url: Annotated[str, BACKEND] = Field(description="http://HOST:PORT or unix:/PATH.")
+    weight: Annotated[int, whole(1, 1000)] = key(1, "Share among the backends of its version.")
+
+
+class Health(Model):
+    """Active checks of every backend of a version."""
+
+    path: Annotated[str, REQUEST_PATH] = key("/", "Path that is asked for by GET.")
+    status: Annotated[tuple[Annotated[int, whole(200, 599)], ...], Many(1, unique=int)] = key(
+        [200], "Statuses that mean healthy."
+    )
+    interval: Annotated[float, duration(0.1, _HOUR)] = key("2s", "Time between two checks.")
+    timeout: Annotated[float, duration(0.01, 600)] = key("1s", "Time a check may take.")
+    rise: Annotated[int, whole(1, 100)] = key(2, "Passed checks in a row that make an ejected backend ready.")
+    fall: Annotated[int, whole(1, 100)] = key(3, "Failed checks in a row that eject a ready backend.")
+
+
+class Version(Model):
+    """A deployed build and its backends."""
+
+    backends: Annotated[tuple[Backend, ...], Many(1, unique=lambda backend: backend.url)] = Field(
+        description="Addresses of this version."
+    )
+    build: Annotated[str, text(1, 200)] | None = key(None, "Free text, shown everywhere, kept in history.")
+    health: Health | None = key(None, "Active health checks. Without them a backend counts as ready.")
+
+
+class Sticky(Model):
+    """What keeps a user with a version."""
+
+    by: Annotated[tuple[Annotated[tuple[str, str], UNIT], ...], Many(1, 16, unique=tuple)] = key(
+        ["cookie"], "Where the unit id comes from, in order: header:NAME, cookie:NAME, cookie, client_ip."
+    )
+    mode: Annotated[str, choice("ramp", "pin", "none")] = key("ramp", "How firmly a unit stays with its version.")
+
+
+class Testers(Model):
+    """Who may force a version."""
+
+    header: Annotated[str, FORCE_HEADER] = key("X-Gatekeeper-Version", "Header that names the forced version.")
+    query: _Switch = key(False, "Whether ?gatekeeper-version=NAME forces a browser session.")
+    from_: _Networks = key(["127.0.0.0/8", "::1/128"], "Networks that may force without a pass.", alias="from")
+    keys: Annotated[tuple[Annotated[str, text(16, 1024, hidden=True, what="a key")], ...], Many(0, 16, unique=str)] = (
+        key([], "Keys of passes: the first signs, all verify.")
+    )
+
+
+class Timeouts(Model):
+    """Times a client or backend may take."""
+
+    request_head: Annotated[float, duration(0.1, 600)] = key("10s", "Until a request's head is complete.")
+    connect: Annotated[float, duration(0.01, 600)] = key("5s", "Until a backend accepts a connection.")
+    response: Annotated[float, duration(0.01, _DAY)] = key("60s", "Until a response begins, and pauses within it.")
+    idle: Annotated[float, duration(0.1, _DAY)] = key(
+        "60s", "A connection without a request is closed after this time."
+    )
+    drain: Annotated[float, duration(0, _HOUR)] = key("30s", "Requests under way may end in this time.")
+
+
+class Retries(Model):
+    """Tries after the first, only where repeating is safe."""
+
+    attempts: Annotated[int, whole(0, 10)] = key(1, "Further tries after the first.")
+    budget: Annotated[float, PERCENT] = key("10%", "Share of requests that may be retries.")
+    on_stable: _Switch = key(False, "Whether a safe request that failed on the candidate is answered by stable.")
+
+
+class Service(Model):
+    """A named front: hosts and path prefix, its versions, its rules."""
+
+    hosts: Annotated[tuple[Annotated[str, HOST], ...], Many(1, unique=str)] = key(
+        (), "Hosts it answers to. Omitted: every host."
+    )
+    path_prefix: Annotated[str, PREFIX] = key("/", "Paths it answers to, by whole segments. The longest prefix wins.")
+    strip_prefix: _Switch = key(False, "Whether backends see the path without the prefix.")
+    versions: Annotated[dict[_Name, Version], Field(min_length=1)] = Field(description="Version name to version.")
+    stable: _Name | None = key(None, "The version that holds the service. Default: the first one.")
+    split: Weights | None = key(None, "Weights at the start. Default: stable has all. Left out: 0.")
+    sticky: Sticky = key({}, "What keeps a user with a version.")
+    rules: Annotated[tuple[Rule, ...], Many(0, 1000, alone=False)] = key([], "Tried in order before the split.")
+    testers: Testers = key({}, "Who may force a version.")
+    on_unavailable: Annotated[str, choice("fail_over", "fail")] = key(
+        "fail_over", "When a version has no ready backend."
+    )
+    timeouts: Timeouts = key({}, "Times a client or backend may take.")
+    retries: Retries = key({}, "Tries after the first.")
+    skew: Annotated[float, duration(0, 7 * _DAY)] = key(0, "How long an open page keeps its version; 0: off.")
+
+
+class File(Model):
+    """A gatekeeper configuration file."""
+
+    include: Annotated[tuple[Annotated[str, text(1, 4096)], ...], Many()] = key([], "Files or globs, beside this file.")
+    listen: Annotated[tuple[Listen, ...], Many(1, 64, unique=lambda item: item.address)] = key(
+        ["0.0.0.0:8080"], "Where users connect."
+    )
+    admin: Admin = key({}, "Where operators reach gatekeeper.")
+    state: Annotated[str, FILE] | None = key(None, "File of the store. Without this key in the default place.")
+    workers: Annotated[int, whole(1, 256, "auto")] = key("auto", "Data-plane processes; auto: one per core.")
+    trusted_proxies: _Networks = key([], "Networks whose X-Forwarded-* and Forwarded fields are believed.")
+    limits: Limits = key({}, "Bounds on what one client may send.")
+    log: Log = key({}, "What is written to standard output.")
+    services: Annotated[dict[_Name, Service], Field(min_length=1)] = Field(description="Service name to service.")

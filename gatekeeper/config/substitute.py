@@ -1,0 +1,100 @@
+"""Passes over a tree before its values are read: words that mean nothing here, ``${...}``, relative paths."""
+
+import os
+import re
+
+from gatekeeper.config.tree import KeyPath, Mapping, Node, Report, Scalar, shown, walk
+
+MAX_SECRET = 64 * 1024
+"""Bytes of a ``${file:...}``: keys and tokens are far smaller."""
+
+_BARE = re.compile(r"yes|no|on|off", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_OFF_IS_A_WORD: frozenset[KeyPath] = frozenset({("log", "access")})
+_PATHS: tuple[KeyPath, ...] = (("admin", "socket"), ("admin", "tokens"), ("state",))
+
+
+def refuse_traps(root: Node, report: Report) -> None:
+    """Report keys without a value, and bare yes, no, on and off: texts to some readers of YAML, booleans to others."""
+    for path, key, node in walk(root):
+        for scalar in (key, node):
+            if not isinstance(scalar, Scalar) or report.blamed(scalar) or path in _OFF_IS_A_WORD:
+                continue
+            if scalar.null:
+                message = "a key is empty" if scalar is key else "nothing stands here; give a value or remove the key"
+                report.add(scalar.place, path, message, found=shown(scalar) if scalar.written else "")
+                report.blame(scalar)
+            elif scalar.plain and _BARE.fullmatch(scalar.written):
+                word = scalar.written.lower()
+                allowed = f'"{scalar.written}" in quotes, or {"true" if word in {"yes", "on"} else "false"}'
+                report.add(
+                    scalar.place, path, "a bare yes, no, on or off is ambiguous", found=scalar.written, allowed=allowed
+                )
+                report.blame(scalar)
+
+
+def substitute(root: Node, report: Report, path: KeyPath = ()) -> None:
+    """Replace ``${NAME}`` and ``${file:PATH}`` in every value below ``root``; ``$${`` stands for a literal ``${``."""
+    for at, _, node in walk(root, path):
+        if isinstance(node, Scalar) and "${" in node.written and node.text is node.written:
+            _expand(node, at, report)
+
+
+def _expand(scalar: Scalar, path: KeyPath, report: Report) -> None:
+    failed = False
+
+    def value(found: re.Match[str]) -> str:
+        nonlocal failed
+        if found[0] == "$${":
+            return "${"
+        why = ""
+        name = found[1]
+        if not found[2]:
+            why = "${ is not closed by }"
+        elif name.startswith("file:"):
+            text = _file(scalar, name.removeprefix("file:"))
+            if isinstance(text, str):
+                return text
+            why = f"the file of ${{{name}}} cannot be used: {text.strerror or 'it is not UTF-8 text'}"
+        elif not _ENV_NAME.fullmatch(name):
+            why = "what stands in ${...} is not a name"
+        elif name in os.environ:
+            return os.environ[name]
+        else:
+            why = f"the environment variable {name} is not set"
+        failed = True
+        allowed = "${NAME} of the environment, ${file:PATH}, or $${ for the characters themselves"
+        report.add(scalar.place, path, why, found=shown(scalar), allowed=allowed)
+        return ""
+
+    scalar.text = _REFERENCE.sub(value, scalar.written)
+    if failed:
+        report.blame(scalar)
+
+
+def _file(scalar: Scalar, name: str) -> str | OSError:
+    """The text of a file, without the line break editors leave at its end."""
+    try:
+        with (scalar.place.source.base / name).open("rb") as file:
+            data = file.read(MAX_SECRET + 1)
+        if len(data) > MAX_SECRET:
+            return OSError(0, f"it is longer than {MAX_SECRET // 1024} KiB")
+        return data.decode().rstrip("\r\n")
+    except OSError as error:
+        return error
+    except ValueError:  # not UTF-8, or a NUL in the name
+        return OSError(0, "")
+
+
+def resolve_paths(root: Node) -> None:
+    """Make paths absolute: a relative one starts at the directory of the file it is written in."""
+    if not isinstance(root, Mapping):
+        return
+    for path in _PATHS:
+        node: Node | None = root
+        for step in path:
+            node = node.get(str(step)) if isinstance(node, Mapping) else None
+        if isinstance(node, Scalar) and node.text and not node.null:
+            node.text = os.path.normpath(node.place.source.base / node.text)

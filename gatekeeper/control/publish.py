@@ -1,0 +1,69 @@
+"""What goes down to the workers: a whole state, or only the services that changed since the one they have."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gatekeeper.channel import Message
+from gatekeeper.core import codec
+from gatekeeper.core.model import ServiceState, State
+
+Slots = Mapping[str, Mapping[str, int]]
+"""Service -> version -> its slot in the metrics blocks."""
+
+Picture = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Service -> version -> backend url -> ``pending``, ``ready``, ``ejected`` or ``draining``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acks:
+    """How many of all worker slots route by the new revision. What did not acknowledge was ended and routes nothing."""
+
+    acknowledged: int
+    total: int
+
+
+def whole(state: State, slots: Slots) -> Message:
+    """Everything a worker needs that has nothing yet."""
+    return {
+        "type": "state",
+        "revision": state.revision,
+        "base": None,
+        "settings": codec.dump(state.settings),
+        "services": {name: _service(service, slots) for name, service in state.services.items()},
+    }
+
+
+def changes(previous: State, state: State, slots: Slots) -> Message:
+    """What a worker needs that routes by ``previous``: a change of one split costs one service, not all of them."""
+    services: dict[str, Message | None] = {
+        name: _service(service, slots)
+        for name, service in state.services.items()
+        # Identity first: commands build a new state around the unchanged services, and comparing deep is slow.
+        if (known := previous.services.get(name)) is not service and known != service
+    }
+    services.update(dict.fromkeys(name for name in previous.services if name not in state.services))
+    return {
+        "type": "state",
+        "revision": state.revision,
+        "base": previous.revision,
+        "settings": None if previous.settings == state.settings else codec.dump(state.settings),
+        "services": services,
+    }
+
+
+def backends(picture: Picture) -> Message:
+    """The state of every backend; the whole picture each time, so that a message can be lost to nobody's harm."""
+    return {"type": "backends", "states": picture}
+
+
+def union(old: Picture, new: Picture) -> Picture:
+    """All backends of both pictures, as ``new`` sees them where it does."""
+    merged = {service: {name: dict(urls) for name, urls in versions.items()} for service, versions in old.items()}
+    for service, versions in new.items():
+        for name, urls in versions.items():
+            merged.setdefault(service, {}).setdefault(name, {}).update(urls)
+    return merged
+
+
+def _service(service: ServiceState, slots: Slots) -> Message:
+    return {"state": codec.dump(service), "slots": slots.get(service.definition.name, {})}

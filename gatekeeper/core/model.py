@@ -1,0 +1,278 @@
+"""What decides routing, as values: frozen, slotted, without behaviour beyond looking themselves up.
+
+Three groups by lifetime:
+
+* ``Definition`` is what the file says exists. A reload replaces it.
+* ``Running`` is what operators decided since: weights, who owns which part of the hash range, what a rollback
+  returns to. The store keeps it; a reload keeps it too.
+* ``State`` is both under one revision number. A routing table is compiled from a State and from nothing else.
+
+All durations are seconds (float), all sizes bytes (int), all fractions 0..1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+Weights = Mapping[str, Decimal]
+"""Version name -> weight, in the order the versions are defined. Any positive total; 0 = deployed, not released."""
+
+
+class StickyMode(StrEnum):
+    RAMP = "ramp"
+    PIN = "pin"
+    NONE = "none"
+
+
+class UnitKind(StrEnum):
+    """Where a unit id may come from, see SPEC words ``header:NAME``, ``cookie:NAME``, ``cookie``, ``client_ip``."""
+
+    HEADER = "header"
+    COOKIE = "cookie"
+    OWN_COOKIE = "own_cookie"
+    CLIENT_IP = "client_ip"
+
+
+class OnUnavailable(StrEnum):
+    FAIL_OVER = "fail_over"
+    FAIL = "fail"
+
+
+class Origin(StrEnum):
+    """Where a version was defined."""
+
+    FILE = "file"
+    DEPLOY = "deploy"
+
+
+class PatternKind(StrEnum):
+    EXACT = "exact"
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+    CONTAINS = "contains"
+    REGEX = "regex"
+    PRESENT = "present"
+    ONE_OF = "one_of"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One test on one value. ``values`` holds one text, several for ONE_OF, "true" or "false" for PRESENT."""
+
+    kind: PatternKind
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """All parts must match (AND); an empty ``When`` matches every request.
+
+    ``headers``, ``cookies`` and ``query`` are (name, pattern) pairs; header names in lower case.
+    ``methods`` is empty for any method; ``networks`` (CIDR texts) is empty for any client address.
+    """
+
+    headers: tuple[tuple[str, Pattern], ...] = ()
+    cookies: tuple[tuple[str, Pattern], ...] = ()
+    query: tuple[tuple[str, Pattern], ...] = ()
+    path: Pattern | None = None
+    methods: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An ordered matcher that sends a request to one version (``to``) or to a split of its own; exactly one is set."""
+
+    name: str
+    when: When
+    to: str | None = None
+    split: Weights | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """``url`` is normalised: ``http://HOST:PORT`` (IPv6 in brackets) or ``unix:/PATH``. ``weight`` is 1..1000."""
+
+    url: str
+    weight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    path: str = "/"
+    status: tuple[int, ...] = (200,)
+    interval: float = 2.0
+    timeout: float = 1.0
+    rise: int = 2
+    fall: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    name: str
+    backends: tuple[Backend, ...]
+    build: str | None = None
+    health: HealthCheck | None = None
+    origin: Origin = Origin.FILE
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSource:
+    kind: UnitKind
+    name: str = ""
+    """Header name in lower case, or the application's cookie name; empty for the other kinds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sticky:
+    by: tuple[UnitSource, ...] = (UnitSource(UnitKind.OWN_COOKIE),)
+    mode: StickyMode = StickyMode.RAMP
+
+
+@dataclass(frozen=True, slots=True)
+class Testers:
+    """Who may force a version. ``networks`` are CIDR texts, ``keys`` sign passes (the first signs, all verify)."""
+
+    header: str = "X-Gatekeeper-Version"
+    query: bool = False
+    networks: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    request_head: float = 10.0
+    connect: float = 5.0
+    response: float = 60.0
+    idle: float = 60.0
+    drain: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """``attempts`` further tries after the first; ``budget`` is the share of requests that may be retries, 0..1."""
+
+    attempts: int = 1
+    budget: float = 0.1
+    on_stable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A named front. ``hosts`` are lower case, without port, ``*.`` only as the first label; empty = every host."""
+
+    name: str
+    versions: Mapping[str, Version]
+    stable: str
+    split: Weights
+    hosts: tuple[str, ...] = ()
+    path_prefix: str = "/"
+    strip_prefix: bool = False
+    sticky: Sticky = Sticky()
+    rules: tuple[Rule, ...] = ()
+    testers: Testers = Testers()
+    on_unavailable: OnUnavailable = OnUnavailable.FAIL_OVER
+    timeouts: Timeouts = Timeouts()
+    retries: Retries = Retries()
+    skew: float = 0.0
+    """Seconds a superseded version is kept for pages still open; 0 = off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """0 means none, except for the two that protect the parser, which have no such value.
+
+    ``connections`` counts client connections over all workers.
+    """
+
+    header_bytes: int = 32 * 1024
+    headers: int = 100
+    body: int = 0
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    access: str = "json"
+    """``json``, ``combined`` or ``off``."""
+    level: str = "info"
+    """``debug``, ``info``, ``warning`` or ``error``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is not about one service. ``listen`` are ``HOST:PORT`` (IPv6 in brackets) or ``unix:/PATH`` texts."""
+
+    listen: tuple[str, ...] = ("0.0.0.0:8080",)
+    admin_socket: str = ""
+    admin_http: str | None = None
+    admin_tokens: str | None = None
+    state: str = ""
+    workers: int = 0
+    """0 = one per core."""
+    trusted_proxies: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    log: Log = Log()
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    settings: Settings
+    services: Mapping[str, Service]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Weights and who owns which part of the hash range [0, SPACE), see ``core.split``.
+
+    ``stacks`` maps a version to its pieces in the order they were joined. A piece (start, end) with start < end was
+    joined upwards, one with start > end downwards; its latest joined point is next to ``end``.
+    ``salt`` is hexadecimal; it keys the hash of unit ids.
+    """
+
+    weights: Weights
+    stacks: Mapping[str, tuple[tuple[int, int], ...]]
+    salt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """A split that a rollback can return to: the weights that held until ``revision`` replaced them."""
+
+    revision: int
+    weights: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What operators decided about one service since it exists. ``changed_at`` and ``superseded`` are wall seconds."""
+
+    split: Split
+    secret: str
+    """Hexadecimal, 32 bytes: keys pinned and page cookies of this service."""
+    rules: Mapping[str, Split] = field(default_factory=dict)
+    """Splits of rules that have one, by rule name."""
+    undo: tuple[Undo, ...] = ()
+    """Newest last, bounded by ``core.command.UNDO_DEPTH``."""
+    superseded: Mapping[str, float] = field(default_factory=dict)
+    """Version -> when its weight became 0 other than by a rollback; read by ``skew``."""
+    since: Mapping[str, int] = field(default_factory=dict)
+    """Version -> revision at which its weight last rose from 0. Signed into pinned and page cookies: an assignment
+    ends when the weight becomes 0 and does not come back with the version."""
+    revision: int = 0
+    """The revision of the last change of this service."""
+    changed_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    definition: Service
+    running: Running
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    revision: int
+    settings: Settings
+    services: Mapping[str, ServiceState]

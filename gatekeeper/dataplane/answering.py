@@ -1,0 +1,160 @@
+"""The response half of an exchange: read strictly, passed on at once, never looking complete when it is not."""
+
+import time
+
+from gatekeeper.dataplane.sending import Sending
+from gatekeeper.errors import Fault, Source
+from gatekeeper.http1.errors import BadMessageError
+from gatekeeper.http1.framing import LAST_CHUNK, CloseDecoder, decoder, encode_chunk
+from gatekeeper.http1.response import ResponseHead
+
+# A response head beyond this is refused; nginx's default is 4 to 8 KiB, large cookies and policies reach 16.
+MAX_RESPONSE_HEAD = 64 * 1024
+# Interim answers before the final one; a backend sending them without end would hold the request for ever.
+MAX_INTERIM = 16
+
+monotonic = time.monotonic
+
+
+class Answering(Sending):
+    """The way back."""
+
+    def on_response_data(self, data: bytes) -> None:
+        if self.response is not None:
+            self._on_body(data)
+            return
+        if self.partial:
+            data = self.partial + data
+            self.partial = b""
+        while True:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                if len(data) > MAX_RESPONSE_HEAD or data[:5] != b"HTTP/"[: len(data)]:
+                    self.try_failed(Fault.BAD_RESPONSE)
+                else:
+                    self.partial = data
+                return
+            if end > MAX_RESPONSE_HEAD:
+                self.try_failed(Fault.BAD_RESPONSE)
+                return
+            try:
+                head = ResponseHead(data[:end], body_allowed=self.head.method != b"HEAD")
+            except BadMessageError:
+                self.try_failed(Fault.BAD_RESPONSE)
+                return
+            data = data[end:]
+            if head.status >= 200:
+                break
+            self.interim += 1
+            if head.status == 101 or self.interim > MAX_INTERIM:
+                self.try_failed(Fault.BAD_RESPONSE)  # RFC 9110 section 15.2.2: 101 only to who asked
+                return
+            if self.head.minor:  # RFC 9110 section 15.2: no interim answer to HTTP/1.0
+                self.downstream.write(head.line + head.forward + b"\r\n\r\n")
+            if not data:
+                return
+        self._on_head(head, data)
+
+    def _on_head(self, head: ResponseHead, data: bytes) -> None:
+        self.answered_at = now = monotonic()
+        if head.status >= 500 and self.answered_by_stable(None, head.status):
+            return
+        downstream = self.downstream
+        upstream = self.upstream
+        self.status = head.status
+        length = head.length
+        request_done = self.request_done
+        if not request_done or downstream.plane.draining:
+            self.keep = False
+        if length < 0:
+            if self.head.minor:
+                self.rechunk = True
+            else:
+                self.keep = False  # RFC 9112 section 6.3: to HTTP/1.0 only the close tells the end
+        extra = self._added_lines(head)
+        if upstream is not None and not head.persistent:
+            upstream.last = True
+        if len(data) == length and request_done:
+            # The whole answer came in one read, as small ones do: no decoder, one write, and the end in one go.
+            downstream.write(b"".join((head.line, head.forward, extra, b"\r\n\r\n", data)))
+            self.sent_bytes = length
+            self._both_done(now, clean=True)
+            return
+        response = self.response = decoder(length)
+        downstream.write(b"".join((head.line, head.forward, extra, b"\r\n\r\n")))
+        downstream.deadline = now + self.decision.service.definition.timeouts.response
+        if data or response.done:
+            self._on_body(data)
+
+    def _added_lines(self, head: ResponseHead) -> bytes:
+        """What gatekeeper adds to a response head, each line starting with CRLF."""
+        decision = self.decision
+        extra = b"\r\nTransfer-Encoding: chunked" if self.rechunk else b""
+        if not self.keep:
+            extra += b"\r\nConnection: close"
+        elif not self.head.minor:
+            extra += b"\r\nConnection: keep-alive"
+        if decision.set_cookie and not head.publicly_cacheable:
+            extra += b"\r\n" + decision.set_cookie[:-2]
+        if decision.forced:
+            extra += b"\r\nX-Gatekeeper-Version: " + decision.version.name.encode()
+        return extra
+
+    def _on_body(self, data: bytes) -> None:
+        response = self.response
+        if response is None:
+            return
+        downstream = self.downstream
+        try:
+            payload = response.feed(data)
+        except BadMessageError:
+            self.cut(Source.UPSTREAM_PROTOCOL)
+            return
+        self.sent_bytes += len(payload)
+        if payload:
+            downstream.write(encode_chunk(payload) if self.rechunk else payload)
+        now = monotonic()
+        if response.done:
+            if self.rechunk:
+                downstream.write(b"0\r\n" + response.trailers + b"\r\n" if response.trailers else LAST_CHUNK)
+            self._response_done(now, clean=not response.rest)
+        else:
+            downstream.deadline = now + self.decision.service.definition.timeouts.response
+
+    def _response_done(self, now: float, *, clean: bool) -> None:
+        if self.request_done:
+            self._both_done(now, clean=clean)
+            return
+        # An early answer: the rest of the request is of no use to anybody and is thrown away, within a bound.
+        self.drop_upstream()
+        self.finish(now)
+        self.downstream.linger()
+
+    def _both_done(self, now: float, *, clean: bool) -> None:
+        downstream = self.downstream
+        upstream = self.upstream
+        if upstream is not None:
+            self.upstream = None
+            upstream.exchange = None
+            if upstream.last or not clean:
+                upstream.transport.close()  # bytes behind the end belong to no request
+            else:
+                if downstream.blocked:
+                    upstream.transport.resume_reading()
+                upstream.backend.give(upstream, now)
+        self.finish(now)
+        downstream.exchange_done(now, keep=self.keep)
+
+    def on_upstream_lost(self, exc: Exception | None, *, reused: bool) -> None:
+        """The backend's connection ended; ``exc`` is None where the backend closed it in an orderly way."""
+        self.upstream = None
+        response = self.response
+        if response is None:
+            self.lost_before_answer(reused=reused)
+        elif isinstance(response, CloseDecoder) and exc is None:
+            response.done = True
+            if self.rechunk:
+                self.downstream.write(LAST_CHUNK)
+            self._response_done(monotonic(), clean=False)
+        else:
+            self.cut(Source.UPSTREAM_RESET)

@@ -1,0 +1,156 @@
+"""What an exchange holds, and the ways it ends."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, cast
+
+from gatekeeper.core.routing import Decision
+from gatekeeper.dataplane.backends import Backend
+from gatekeeper.dataplane.replies import local_reply, wants_html
+from gatekeeper.errors import Fault, FaultInfo, Source
+from gatekeeper.http1.framing import BodyDecoder, decoder
+from gatekeeper.http1.request import RequestHead
+
+if TYPE_CHECKING:
+    from gatekeeper.dataplane.downstream import Downstream
+    from gatekeeper.dataplane.exchange import Exchange
+    from gatekeeper.dataplane.plane import Snapshot
+    from gatekeeper.dataplane.upstream import Upstream
+
+monotonic = time.monotonic
+
+
+class Ending:
+    """``tries`` counts the connections tried; ``status`` is 0 until a final response head has been passed on.
+
+    What starts the same for every exchange is a class attribute: an instance sets only what differs (0.4 us less than
+    filling 30 slots one by one).
+    """
+
+    # the try that is under way
+    upstream: "Upstream | None" = None
+    backend: Backend | None = None
+    connecting: "asyncio.Task[None] | None" = None
+    last_url = ""
+    tried: tuple[Backend, ...] = ()
+    tries = 0
+    sent = False
+    sent_at = -1.0
+
+    # the request's body
+    held: list[bytes] | None = None
+    held_size = 0
+    received = 0
+
+    # the response
+    response: BodyDecoder | None = None
+    partial = b""
+    interim = 0
+    status = 0
+    rechunk = False
+    sent_bytes = 0
+    answered_at = -1.0
+
+    # the end
+    finished = False
+    error: Source | None = None
+
+    def __init__(
+        self,
+        downstream: "Downstream",
+        head: RequestHead,
+        decision: Decision,
+        snapshot: "Snapshot",
+        address: str,
+        started: float,
+    ) -> None:
+        self.downstream = downstream
+        self.head = head
+        self.decision = decision
+        self.snapshot = snapshot
+        self.address = address
+        self.started = started
+        self.request: BodyDecoder | None = decoder(head.length) if head.length else None
+        self.keep = head.persistent
+        self.request_id = head.fields.request_id
+
+    @property
+    def request_done(self) -> bool:
+        return self.request is None or self.request.done
+
+    def drop_upstream(self) -> None:
+        """Close the backend's connection, made or in the making, without hearing from it again."""
+        upstream = self.upstream
+        if upstream is not None:
+            self.upstream = None
+            upstream.exchange = None
+            upstream.transport.abort()
+        if self.connecting is not None:
+            self.connecting.cancel()
+            self.connecting = None
+
+    def release(self) -> None:
+        """Give the claim on the backend back."""
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            backend.in_flight -= 1
+
+    def fail(self, fault: Fault) -> None:
+        """Answer with a fault, or cut where the response has begun."""
+        info: FaultInfo = fault.value
+        if self.status:
+            self.cut(info.source)
+            return
+        self.drop_upstream()
+        downstream = self.downstream
+        self.status = info.status
+        self.error = info.source
+        request_done = self.request_done
+        keep = self.keep and request_done and not downstream.plane.draining
+        downstream.plane.recorder.error(self.decision.version.slot, info.source)
+        reply = local_reply(
+            info,
+            request_id=self.request_id,
+            html_wanted=wants_html(self.head.values(b"accept")),
+            head_only=self.head.method == b"HEAD",
+            close=not keep,
+        )
+        self.sent_bytes = len(reply) - reply.find(b"\r\n\r\n") - 4
+        downstream.write(reply)
+        now = monotonic()
+        self.finish(now)
+        if request_done:
+            downstream.exchange_done(now, keep=keep)
+        else:
+            downstream.linger()
+
+    def cut(self, source: Source) -> None:
+        """End a response that has begun, visibly: a cut answer must never look complete."""
+        self.drop_upstream()
+        self.error = source
+        self.downstream.plane.recorder.error(self.decision.version.slot, source)
+        self.finish(monotonic())
+        self.downstream.close()
+
+    def finish(self, now: float) -> None:
+        """Give the claim back and count, once."""
+        if self.finished:
+            return
+        self.finished = True
+        backend = self.backend
+        if backend is not None:
+            self.backend = None
+            backend.in_flight -= 1
+        downstream = self.downstream
+        downstream.exchange = None
+        plane = downstream.plane
+        plane.in_flight -= 1
+        plane.finished += 1
+        decision = self.decision
+        waited = self.answered_at - self.sent_at if self.answered_at > 0.0 else -1.0
+        if self.status:
+            plane.recorder.finish(decision.version.slot, self.status, decision.forced, now - self.started, waited)
+        else:
+            plane.recorder.abandon(decision.version.slot, decision.forced)
+        if plane.log.enabled:
+            downstream.log_exchange(cast("Exchange", self), now, waited)

@@ -1,0 +1,93 @@
+"""One request and its response, from the decision to the counters.
+
+The rules of an exchange:
+
+* A decision is made and a backend claimed in one synchronous step; there is no ``await`` on a request's path.
+* The request half and the response half end independently. The exchange is over when the response has been written
+  and the request read to its end, or when either side is lost.
+* Before the response has begun, every failure becomes an answer (``fail``). After it has begun, the only honest
+  thing left is a visible break: the client's connection is closed short of the announced end (``cut``).
+* ``finish`` runs exactly once: it gives the claim back and counts.
+
+It is told in four parts, each a class on top of the one before: ``ending.Ending`` (what every part may do: fail, cut,
+finish), ``sending.Sending`` (choosing a backend, sending, trying again), ``answering.Answering`` (the response) and
+here the request's body and what the clock and the client do.
+"""
+
+import time
+
+from gatekeeper.dataplane.answering import Answering
+from gatekeeper.dataplane.sending import MAX_HELD
+from gatekeeper.errors import Fault, Source
+from gatekeeper.http1.errors import BadMessageError
+from gatekeeper.http1.framing import LAST_CHUNK, encode_chunk
+
+monotonic = time.monotonic
+
+
+class Exchange(Answering):
+    """See the module."""
+
+    def on_request_data(self, data: bytes) -> bytes:
+        """Take body bytes from the client; what is behind the body's end is given back."""
+        request = self.request
+        if request is None:
+            return data
+        try:
+            payload = request.feed(data)
+        except BadMessageError as error:
+            self.keep = False
+            self.fail(error.fault)
+            return b""
+        self.received += len(payload)
+        if self.received > self.downstream.plane.max_body:
+            self.keep = False
+            self.fail(Fault.BODY_TOO_LARGE)
+            return b""
+        if self.head.length < 0:
+            payload = encode_chunk(payload) if payload else b""
+            if request.done:
+                payload += b"0\r\n" + request.trailers + b"\r\n" if request.trailers else LAST_CHUNK
+        if payload:
+            self._pass_on(payload)
+        if self.sent and not self.finished:
+            timeouts = self.decision.service.definition.timeouts
+            self.downstream.deadline = monotonic() + (timeouts.response if request.done else timeouts.idle)
+        return request.rest
+
+    def _pass_on(self, payload: bytes) -> None:
+        if self.held is not None:
+            self.held.append(payload)
+            self.held_size += len(payload)
+            if self.held_size > MAX_HELD:
+                self.downstream.hold_reading()
+        elif self.upstream is not None:
+            self.downstream.plane.write(self.upstream.transport, payload)
+
+    def on_client_lost(self) -> None:
+        """The client went away: its backend learns at once, and no version is blamed."""
+        if self.finished:
+            return
+        self.drop_upstream()
+        self.error = Source.CLIENT
+        self.downstream.plane.recorder.error(self.decision.version.slot, Source.CLIENT)
+        self.finish(monotonic())
+
+    def on_unblocked(self) -> None:
+        """The client reads again: the backend's time starts anew."""
+        if self.response is not None:
+            self.downstream.deadline = monotonic() + self.decision.service.definition.timeouts.response
+
+    def on_deadline(self) -> None:
+        """The phase that this exchange is in has taken too long."""
+        if self.connecting is not None:
+            self.try_failed(Fault.CONNECT_TIMEOUT)
+        elif self.downstream.blocked:
+            self.cut(Source.CLIENT)  # the client does not read
+        elif not self.request_done:
+            self.keep = False
+            self.fail(Fault.BODY_TIMEOUT)
+        elif self.response is not None:
+            self.cut(Source.UPSTREAM_TIMEOUT)
+        else:
+            self.try_failed(Fault.RESPONSE_TIMEOUT)

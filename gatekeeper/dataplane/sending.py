@@ -1,0 +1,190 @@
+"""Choosing a backend, sending the request's head, and trying again where that is safe."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, cast
+
+from gatekeeper.dataplane.backends import Backend
+from gatekeeper.dataplane.ending import Ending
+from gatekeeper.dataplane.forward import outgoing_head
+from gatekeeper.dataplane.retry import may_answer_by_stable, may_repeat_unseen, may_try_again
+from gatekeeper.dataplane.upstream import Upstream
+from gatekeeper.errors import Fault
+
+if TYPE_CHECKING:
+    from gatekeeper.dataplane.exchange import Exchange
+
+# Request bytes held while a connection is being made; then the client is no longer read.
+MAX_HELD = 64 * 1024
+
+monotonic = time.monotonic
+
+
+class Sending(Ending):
+    """The way out. ``try_failed`` is the one place that decides what happens after a failed try."""
+
+    def start(self) -> None:
+        """Claim a backend and send, or answer that there is none. The decision was made in this same step."""
+        decision = self.decision
+        plane = self.downstream.plane
+        plane.in_flight += 1
+        plane.recorder.begin(decision.version.slot)
+        if decision.failed_over_from is not None:
+            plane.recorder.failover(decision.failed_over_from.slot)
+        if self.head.length > plane.max_body:
+            self.fail(Fault.BODY_TOO_LARGE)
+        elif decision.unavailable:
+            self.fail(Fault.FORCED_UNAVAILABLE if decision.forced else Fault.UNAVAILABLE)
+        else:
+            self._try(self.started)
+
+    def _try(self, now: float, *, fresh: bool = False) -> None:
+        group = self.snapshot.groups[self.decision.version.slot]
+        backend = group.claim(self.tried) if group is not None else None
+        if backend is None:
+            self.fail(Fault.CONNECTION_LIMIT if group is not None and group.ready else Fault.UNAVAILABLE)
+            return
+        self.backend = backend
+        self.last_url = backend.url
+        self.tries += 1
+        upstream = None if fresh or not backend.idle else backend.take()
+        if upstream is not None:
+            upstream.used += 1
+            self._send(upstream, now)
+            return
+        self.downstream.deadline = now + self.decision.service.definition.timeouts.connect
+        if self.held is None:
+            self.held = []
+        self.connecting = self.downstream.loop.create_task(self._connect(backend))
+
+    async def _connect(self, backend: Backend) -> None:
+        upstream = Upstream(backend)
+        try:
+            await backend.connect(self.downstream.loop, lambda: upstream)
+        except asyncio.CancelledError:
+            upstream.close()  # it may have been made in the same moment as it was given up
+            raise
+        except OSError:
+            self.connecting = None
+            if not self.finished:
+                self.try_failed(Fault.CONNECT_REFUSED)
+            return
+        self.connecting = None
+        if self.finished:
+            upstream.close()
+        else:
+            self._send(upstream, monotonic())
+
+    def _send(self, upstream: Upstream, now: float) -> None:
+        self.upstream = upstream
+        upstream.exchange = cast("Exchange", self)
+        downstream = self.downstream
+        transport = upstream.transport
+        self.sent = True
+        self.sent_at = now
+        head = outgoing_head(self.head, downstream.client, self.decision, self._ids(), upstream.backend)
+        held = self.held
+        if held is None:
+            downstream.plane.write(transport, head)
+        else:
+            self.held = None
+            downstream.plane.write(transport, b"".join((head, *held)) if held else head)
+            downstream.release_reading()
+        if downstream.blocked:
+            transport.pause_reading()
+        request = self.request
+        timeouts = self.decision.service.definition.timeouts
+        downstream.deadline = now + (timeouts.response if request is None or request.done else timeouts.idle)
+
+    def _ids(self) -> tuple[bytes, ...]:
+        """Field lines, in pieces, that identify the request: a client's own id and trace pass, others are made here.
+
+        Flags 01: a backend's parent-based sampler then does what it does without a proxy in front.
+        """
+        fields = self.head.fields
+        if self.request_id and fields.traceparent:
+            return ()
+        ids = self.downstream.plane.ids
+        span = ids.span()
+        prefix = ids.prefix
+        if fields.traceparent:
+            self.request_id = prefix + span
+            return (b"X-Request-Id: ", prefix, span, b"\r\n")
+        if self.request_id:
+            return (b"traceparent: 00-", prefix, span, b"-", span, b"-01\r\n")
+        self.request_id = prefix + span
+        return (
+            b"X-Request-Id: ", prefix, span, b"\r\ntraceparent: 00-", prefix, span, b"-", span, b"-01\r\n",
+        )  # fmt: skip
+
+    # When a try fails
+
+    def lost_before_answer(self, *, reused: bool) -> None:
+        """The connection ended before a response head was complete."""
+        if may_repeat_unseen(
+            method=self.head.method,
+            has_body=self.request is not None,
+            reused=reused,
+            answer_begun=bool(self.partial) or self.interim > 0,
+        ):
+            self.release()
+            self.sent = False
+            self.downstream.plane.recorder.retry(self.decision.version.slot)
+            self._try(monotonic(), fresh=True)
+            return
+        self.try_failed(Fault.BAD_RESPONSE if self.partial else Fault.RESET)
+
+    def try_failed(self, fault: Fault) -> None:
+        """A try has failed before the response began: try again where that is safe, else answer."""
+        service = self.decision.service
+        plane = self.downstream.plane
+        sent = self.sent
+        self.drop_upstream()
+        if (
+            may_try_again(fault=fault, sent=sent, tries=self.tries, attempts=service.definition.retries.attempts)
+            and self.backend is not None
+            and plane.may_retry(service)
+        ):
+            slot = self.decision.version.slot
+            plane.recorder.error(slot, fault.value.source)
+            plane.recorder.retry(slot)
+            self.tried = (*self.tried, self.backend)
+            self.release()
+            self._try(monotonic(), fresh=True)
+        elif not self.answered_by_stable(fault, 0):
+            self.fail(fault)
+
+    def answered_by_stable(self, fault: Fault | None, status: int) -> bool:
+        """Let stable answer what the candidate could not; the candidate's failure is counted all the same."""
+        decision = self.decision
+        service = decision.service
+        stable = service.stable
+        if not service.definition.retries.on_stable or decision.forced or decision.version is stable:
+            return False
+        if not self.snapshot.ready[stable.slot] or not may_answer_by_stable(
+            fault=fault, status=status, method=self.head.method, has_body=self.request is not None
+        ):
+            return False
+        plane = self.downstream.plane
+        if not plane.may_retry(service):
+            return False
+        self.drop_upstream()
+        self.release()
+        recorder = plane.recorder
+        slot = decision.version.slot
+        now = monotonic()
+        if fault is not None:
+            recorder.error(slot, fault.value.source)
+            status = fault.value.status
+        waited = self.answered_at - self.sent_at if self.answered_at > 0.0 else -1.0
+        recorder.finish(slot, status, decision.forced, now - self.started, waited)
+        recorder.begin(stable.slot)
+        recorder.retry(stable.slot)
+        self.decision = decision.elsewhere(stable)
+        self.partial = b""
+        self.interim = 0
+        self.tried = ()
+        self.sent = False
+        self.answered_at = -1.0
+        self._try(now)
+        return True

@@ -1,0 +1,283 @@
+"""The process that carries traffic: ``python -m gatekeeper.dataplane.worker CHANNEL BLOCK INDEX NAME=FD...``.
+
+Everything it needs is inherited or comes down the channel: the listening sockets, the block it counts in, the state it
+routes by. It opens no file, resolves nothing but backends, and imports only what traffic needs. It listens once it has
+a state and the first picture of the backends. When the supervisor goes away, it serves on by its last revision.
+"""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from typing import Any, cast
+
+import uvloop
+
+from gatekeeper.channel import ChannelError, Decoder, Message, encode
+from gatekeeper.core import codec
+from gatekeeper.core.model import ServiceState, Settings, State
+from gatekeeper.core.routing import RoutingTable, compile  # noqa: A004 - the field's word for it
+from gatekeeper.dataplane.downstream import Downstream
+from gatekeeper.dataplane.plane import Plane
+from gatekeeper.telemetry.accesslog import AccessLog
+from gatekeeper.telemetry.block import Block
+from gatekeeper.telemetry.recorder import Recorder
+
+BACKLOG = 4096
+# A drain that nobody timed (the supervisor is gone) ends after this many seconds.
+ORPHAN_DRAIN_SECONDS = 30.0
+# While draining, connections that already wait in the accept queue are still taken for this long: they were promised
+# service by the kernel's handshake.
+LAST_ACCEPTS_SECONDS = 0.1
+
+
+class Control(asyncio.Protocol):
+    """The worker's end of the channel."""
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self._decoder = Decoder()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._decoder.feed(data)
+        except ChannelError as error:
+            complain(f"the supervisor's channel is broken, serving on without it: {error}")
+            if self._transport is not None:
+                self._transport.close()
+            return
+        for message in messages:
+            self._worker.take(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._worker.orphaned()
+
+    def send(self, message: Message) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(encode(message))
+
+
+class Worker:
+    """``state`` is what it routes by; None until the first message."""
+
+    def __init__(self, block: Block, sockets: list[socket.socket]) -> None:
+        self._sockets = sockets
+        self._recorder = Recorder(block)
+        self._control = Control(self)
+        self._servers: list[asyncio.Server] = []
+        self._table: RoutingTable | None = None
+        self._state: State | None = None
+        self._slots_of: dict[str, dict[str, int]] = {}
+        self._plane: Plane | None = None
+        self._log = AccessLog("off", dropped=self._recorder.log_dropped)
+        self._ended: asyncio.Event = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listening = False
+        self._orphan = False
+
+    async def run(self, channel: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(report_exception)
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is the supervisor's to act on
+        await loop.create_unix_connection(lambda: self._control, sock=channel)
+        await self._ended.wait()
+        self._log.close()
+
+    def _asked_to_end(self) -> None:
+        """SIGTERM. While the supervisor lives, ending is its decision: it knows the time that services want."""
+        if self._orphan:
+            self._drain(ORPHAN_DRAIN_SECONDS)
+
+    def orphaned(self) -> None:
+        self._orphan = True
+        if not self._listening:
+            self._ended.set()  # never served anybody and never will: nobody can tell it what to serve
+
+    # Messages
+
+    def take(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "state":
+            self._take_state(message)
+        elif kind == "backends":
+            if self._plane is not None:
+                self._plane.set_backend_states(message["states"])
+                if not self._listening:
+                    self._listening = True
+                    self._spawn(self._listen())
+        elif kind == "ping":
+            self._control.send(self._pong(message["n"]))
+        elif kind == "drain":
+            self._drain(float(message["seconds"]))
+
+    def _take_state(self, message: Message) -> None:
+        revision = message["revision"]
+        try:
+            state, slots = self._merge(message)
+            table = compile(state, slots, self._table)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong, the old table goes on and the supervisor hears it
+            self._control.send({"type": "nack", "revision": revision, "why": f"{type(error).__name__}: {error}"})
+            return
+        if self._plane is None:
+            workers = state.settings.workers or len(os.sched_getaffinity(0))
+            self._plane = Plane(asyncio.get_running_loop(), self._recorder, self._log, workers=workers)
+            self._spawn(self._plane.run_sweeps(self._flush))
+        if self._state is None or self._state.settings.log != state.settings.log:
+            self._log.set_format(state.settings.log.access)
+        self._state, self._table, self._slots_of = state, table, slots
+        self._plane.swap(table, state)
+        self._recorder.revision(revision)
+        # The next turn of the loop: what this turn decided by the old table has been written by then.
+        asyncio.get_running_loop().call_soon(self._control.send, {"type": "ack", "revision": revision})
+
+    def _merge(self, message: Message) -> tuple[State, dict[str, dict[str, int]]]:
+        base = message["base"]
+        if base is None:
+            services: dict[str, ServiceState] = {}
+            slots: dict[str, dict[str, int]] = {}
+            settings = Settings()
+        elif self._state is not None and self._state.revision == base:
+            services, slots, settings = dict(self._state.services), dict(self._slots_of), self._state.settings
+        else:
+            have = None if self._state is None else self._state.revision
+            raise ValueError(f"the change is based on revision {base}, this worker has {have}")
+        if message["settings"] is not None:
+            settings = codec.load(Settings, message["settings"])
+        for name, entry in message["services"].items():
+            if entry is None:
+                services.pop(name, None)
+                slots.pop(name, None)
+            else:
+                services[name] = codec.load(ServiceState, entry["state"])
+                slots[name] = entry["slots"]
+        return State(message["revision"], settings, services), slots
+
+    def _flush(self) -> None:
+        self._log.flush()
+        if self._plane is not None:
+            self._recorder.lag(self._plane.lag)
+
+    def _pong(self, number: int) -> dict[str, Any]:
+        plane = self._plane
+        return {
+            "type": "pong",
+            "n": number,
+            "connections": len(plane.connections) if plane else 0,
+            "in_flight": plane.in_flight if plane else 0,
+            "lag": plane.lag if plane else 0.0,
+            "rss": resident_bytes(),
+        }
+
+    # Listening and stopping
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        plane = self._plane
+        if plane is None:
+            return
+        for sock in self._sockets:
+            server: asyncio.Server
+            if sock.family == socket.AF_UNIX:
+                server = await loop.create_unix_server(lambda: Downstream(plane, loop), sock=sock, backlog=BACKLOG)
+            else:
+                server = await loop.create_server(lambda: Downstream(plane, loop), sock=sock, backlog=BACKLOG)
+            self._servers.append(server)
+        # What lives until here lives for ever; the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        self._control.send({"type": "ready", "pid": os.getpid()})
+
+    def _drain(self, seconds: float) -> None:
+        if self._plane is None or self._plane.draining:
+            return
+        self._spawn(self._drain_within(seconds))
+
+    async def _drain_within(self, seconds: float) -> None:
+        plane = self._plane
+        if plane is None:
+            return
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        before = plane.finished
+        plane.draining = True
+        await asyncio.sleep(min(LAST_ACCEPTS_SECONDS, seconds))
+        for server in self._servers:
+            server.close()
+        plane.start_drain()
+        # Answers written but not yet taken by slow clients get the rest of the time, too.
+        while (plane.in_flight or plane.has_unsent) and loop.time() < end:  # noqa: ASYNC110 - many events end this wait
+            await asyncio.sleep(0.01)
+        cut = plane.in_flight
+        self._control.send({"type": "drained", "cut": cut, "finished": plane.finished - before})
+        for connection in list(plane.connections):
+            connection.transport.abort()
+        plane.backends.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self._ended.set()
+
+    def _spawn(self, coroutine: Any) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - four times faster than Path, once a second
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
+
+
+def complain(text: str) -> None:
+    sys.stderr.write(f"gatekeeper worker {os.getpid()}: {text}\n")
+
+
+def report_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An error nobody expected: told with its place. The connection it happened on is closed by the transport."""
+    del loop
+    error = context.get("exception")
+    where = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+    complain(f"{context.get('message')}\n{where}")
+
+
+def raise_descriptor_limit() -> None:
+    """Two descriptors a request; the usual soft limit of 1,024 is for programs that select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(arguments: list[str]) -> None:
+    channel_fd, block_fd, _index, *listeners = arguments
+    raise_descriptor_limit()
+    sockets = [socket.socket(fileno=int(listener.rpartition("=")[2])) for listener in listeners]
+    for sock in sockets:
+        sock.setblocking(False)
+    block = Block.attach(int(block_fd))
+    # Requests make garbage without cycles; what the collector would look for is rare, and it stops all traffic while
+    # it looks.
+    gc.set_threshold(50_000, 20, 100)
+
+    async def serve() -> None:
+        worker = Worker(block, sockets)
+        await worker.run(socket.socket(fileno=int(channel_fd)))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

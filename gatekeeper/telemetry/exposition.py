@@ -1,0 +1,175 @@
+"""The metrics endpoint: all workers' blocks and the supervisor's own view, as Prometheus or OpenMetrics text.
+
+A scrape reads shared memory and values the supervisor already has. It never sends anything to a worker, so it answers
+while workers are busy, stopped or being replaced, and scraping often costs traffic nothing. What each metric means
+stands in docs/metrics.md; a test keeps the two lists equal.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from gatekeeper import __version__
+from gatekeeper.core.model import State
+from gatekeeper.telemetry.block import ACCEPTED, BUCKETS, CLOSED, LAG, LOG_DROPPED, REFUSED, REVISION, Block, Refusal
+from gatekeeper.telemetry.slots import Name
+from gatekeeper.telemetry.totals import OTHER_CODE, Histogram, Totals, read
+from gatekeeper.telemetry.window import Window
+
+_PAIR: Final = ("service", "version")
+
+# Prometheus writes bounds as its clients do, "1.0" and "+Inf"; OpenMetrics requires exactly this form.
+_BOUNDS: Final = (*(str(bound) for bound in BUCKETS), "+Inf")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the supervisor knows without asking anyone.
+
+    ``backends``: service -> version -> backend URL -> ``ready``, ``pending``, ``ejected`` or ``draining``; a backend
+    that is not named counts as ready. ``started`` is wall seconds. ``workers`` is how many are serving now.
+    """
+
+    state: State | None
+    started: float
+    workers: int
+    restarts: int
+    backends: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+
+
+class Exposition(Collector):
+    """``blocks`` in the order of worker indexes; ``names`` slot -> (service, version), see ``slots.Slots.names``."""
+
+    def __init__(
+        self,
+        blocks: Callable[[], Sequence[Block]],
+        names: Callable[[], Mapping[int, Name]],
+        view: Callable[[], View],
+        window: Window,
+    ) -> None:
+        self._blocks = blocks
+        self._names = names
+        self._view = view
+        self._window = window
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """The whole page and its Content-Type: OpenMetrics where the Accept field asks for it, else Prometheus text."""
+        encoder, content_type = choose_encoder(accept)
+        return encoder(self._registry), content_type
+
+    def collect(self) -> Iterator[Metric]:
+        blocks = self._blocks()
+        view = self._view()
+        yield from _traffic({name: read(blocks, slot) for slot, name in self._names().items()})
+        yield from _workers(blocks, view)
+        if view.state is not None:
+            yield from self._release(view.state, view.backends)
+
+    def _release(self, state: State, backends: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[Metric]:
+        """What operators decided, and what it comes to."""
+        yield GaugeMetricFamily("gatekeeper_revision", "Revision of the accepted state.", value=state.revision)
+        weight = GaugeMetricFamily("gatekeeper_weight", "Weight of a version in its service's split.", labels=_PAIR)
+        share = GaugeMetricFamily(
+            "gatekeeper_share", "Part of the service's requests that reached the version lately, 0 to 1.", labels=_PAIR
+        )
+        up = GaugeMetricFamily(
+            "gatekeeper_backend_up", "1 when the backend takes requests, else 0.", labels=(*_PAIR, "backend")
+        )
+        for service, known in state.services.items():
+            weights = known.running.split.weights
+            for version, definition in known.definition.versions.items():
+                weight.add_metric((service, version), float(weights.get(version, 0)))
+                part = self._window.live(service, version).share
+                if part is not None:
+                    share.add_metric((service, version), part)
+                states = backends.get(service, {}).get(version, {})
+                for backend in definition.backends:
+                    ready = states.get(backend.url, "ready") == "ready"
+                    up.add_metric((service, version, backend.url), float(ready))
+        yield from (weight, share, up)
+
+
+def _traffic(of: Mapping[Name, Totals]) -> Iterator[Metric]:
+    """What workers counted per version. All but the codes are there from the start, at 0, so that rate() sees the
+    first one happen; codes appear when they do, because 500 of them per version would be noise.
+    """
+    requests = CounterMetricFamily(
+        "gatekeeper_requests", "Requests answered, by final status.", labels=(*_PAIR, "code", "forced")
+    )
+    errors = CounterMetricFamily(
+        "gatekeeper_errors", "Failed exchanges, by who caused them.", labels=(*_PAIR, "source")
+    )
+    failovers = CounterMetricFamily(
+        "gatekeeper_failovers", "Requests that left the version because it had no ready backend.", labels=_PAIR
+    )
+    retries = CounterMetricFamily("gatekeeper_retries", "Further tries of requests at the version.", labels=_PAIR)
+    inflight = GaugeMetricFamily("gatekeeper_inflight", "Requests begun and not finished.", labels=_PAIR)
+    duration = HistogramMetricFamily(
+        "gatekeeper_request_duration_seconds", "Time to answer a request, forced ones left out.", labels=_PAIR
+    )
+    upstream = HistogramMetricFamily(
+        "gatekeeper_upstream_duration_seconds", "Time until the backend's answer began.", labels=_PAIR
+    )
+    for name, totals in of.items():
+        for (code, forced), count in sorted(totals.codes.items()):
+            label = "000" if code == OTHER_CODE else str(code)
+            requests.add_metric((*name, label, "true" if forced else "false"), count)
+        for source, count in totals.errors.items():
+            errors.add_metric((*name, source.label), count)
+        failovers.add_metric(name, totals.failovers)
+        retries.add_metric(name, totals.retries)
+        inflight.add_metric(name, totals.in_flight)
+        duration.add_metric(name, _cumulative(totals.duration), totals.duration.seconds)
+        upstream.add_metric(name, _cumulative(totals.upstream), totals.upstream.seconds)
+    yield from (requests, errors, failovers, retries, inflight, duration, upstream)
+
+
+def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
+    """(bound, observations up to it). prometheus-client takes the count from the last one."""
+    total = 0
+    result: list[tuple[str, float]] = []
+    for bound, count in zip(_BOUNDS, histogram.buckets, strict=True):
+        total += count
+        result.append((bound, total))
+    return result
+
+
+def _workers(blocks: Sequence[Block], view: View) -> Iterator[Metric]:
+    """The processes themselves."""
+    yield InfoMetricFamily(
+        "gatekeeper_build", "The running program.", {"version": __version__, "python": platform.python_version()}
+    )
+    yield GaugeMetricFamily("gatekeeper_start_time_seconds", "Wall time the supervisor started.", value=view.started)
+    yield GaugeMetricFamily("gatekeeper_workers", "Workers serving.", value=view.workers)
+    yield CounterMetricFamily("gatekeeper_worker_restarts", "Workers that were replaced.", value=view.restarts)
+    revision = GaugeMetricFamily(
+        "gatekeeper_worker_revision", "Revision a worker routes by, 0 while it starts.", labels=("worker",)
+    )
+    lag = GaugeMetricFamily(
+        "gatekeeper_worker_lag_seconds", "How late a worker's event loop ran its last timer.", labels=("worker",)
+    )
+    refused = CounterMetricFamily("gatekeeper_refused", "Connections turned away.", labels=("reason",))
+    accepted = closed = dropped = 0
+    for index, block in enumerate(blocks):
+        revision.add_metric((str(index),), block.integers[REVISION])
+        lag.add_metric((str(index),), block.doubles[LAG])
+        # Closed is read first: a connection that comes and goes in between may then count as open, never as -1.
+        closed += block.integers[CLOSED]
+        accepted += block.integers[ACCEPTED]
+        dropped += block.integers[LOG_DROPPED]
+    for reason in Refusal:
+        refused.add_metric((reason.label,), sum(block.integers[REFUSED + reason] for block in blocks))
+    yield from (revision, lag, refused)
+    yield GaugeMetricFamily("gatekeeper_connections", "Client connections open.", value=max(0, accepted - closed))
+    yield CounterMetricFamily("gatekeeper_accepted", "Client connections accepted.", value=accepted)
+    yield CounterMetricFamily(
+        "gatekeeper_access_log_dropped", "Access log lines given up because nobody took them.", value=dropped
+    )

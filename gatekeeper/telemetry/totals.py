@@ -1,0 +1,101 @@
+"""One version's numbers, added up over the blocks of all workers. Reads memory only: no worker is asked or delayed."""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from gatekeeper.errors import Source
+from gatekeeper.telemetry.block import (
+    BEGUN,
+    BUCKET_COUNT,
+    CODE_COUNT,
+    CODES,
+    DURATION,
+    ERRORS,
+    FAILOVERS,
+    FORCED,
+    RETRIES,
+    SUM,
+    UPSTREAM,
+    UPSTREAM_SUM,
+    Block,
+)
+
+OTHER_CODE: Final = 0
+"""Stands for every status outside 100..599; written ``000``."""
+
+_DOUBLE: Final = struct.Struct("d")
+
+
+@dataclass(slots=True)
+class Histogram:
+    """``buckets`` are counts between two bounds of ``block.BUCKETS``, not cumulative; ``seconds`` is their sum.
+
+    The number of observations is the sum of the buckets and kept nowhere else, so the two cannot disagree.
+    """
+
+    buckets: list[int] = field(default_factory=lambda: [0] * BUCKET_COUNT)
+    seconds: float = 0.0
+
+    @property
+    def count(self) -> int:
+        return sum(self.buckets)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts since the slot was taken. ``codes`` maps (status, forced) to answers and holds no zeros."""
+
+    codes: dict[tuple[int, bool], int] = field(default_factory=dict)
+    duration: Histogram = field(default_factory=Histogram)
+    upstream: Histogram = field(default_factory=Histogram)
+    errors: dict[Source, int] = field(default_factory=lambda: dict.fromkeys(Source, 0))
+    failovers: int = 0
+    retries: int = 0
+    begun: int = 0
+
+    @property
+    def requests(self) -> int:
+        """Answers to requests that no tester forced."""
+        return sum(count for (_, forced), count in self.codes.items() if not forced)
+
+    @property
+    def failed(self) -> int:
+        """Those of ``requests`` answered with 5xx, by the version or for it."""
+        return sum(count for (code, forced), count in self.codes.items() if code >= 500 and not forced)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests begun and not finished. Never negative, though a request may end while the cells are read."""
+        return max(0, self.begun - sum(self.codes.values()))
+
+
+def read(blocks: Iterable[Block], slot: int) -> Totals:
+    """The numbers of one slot over all blocks. Blocks too small to have the slot count as empty."""
+    totals = Totals()
+    for block in blocks:
+        if slot < block.capacity and block.used(slot):
+            _add(totals, block, slot)
+    return totals
+
+
+def _add(totals: Totals, block: Block, slot: int) -> None:
+    cells = block.slot_cells(slot)
+    totals.begun += cells[BEGUN]
+    totals.failovers += cells[FAILOVERS]
+    totals.retries += cells[RETRIES]
+    for histogram, buckets, total in (
+        (totals.duration, DURATION, SUM),
+        (totals.upstream, UPSTREAM, UPSTREAM_SUM),
+    ):
+        for index, count in enumerate(cells[buckets : buckets + BUCKET_COUNT]):
+            histogram.buckets[index] += count
+        histogram.seconds += _DOUBLE.unpack_from(cells, total * cells.itemsize)[0]
+    for source in Source:
+        totals.errors[source] += cells[ERRORS + source]
+    for forced, first in ((False, CODES), (True, FORCED)):
+        for index, count in enumerate(cells[first : first + CODE_COUNT]):
+            if count:
+                key = (index + 99 if index else OTHER_CODE, forced)
+                totals.codes[key] = totals.codes.get(key, 0) + count

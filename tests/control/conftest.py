@@ -1,0 +1,286 @@
+"""A control plane without workers: real store, feed, controller and admin server, a publisher in the test's hand."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gatekeeper.clock import ManualClock
+from gatekeeper.control.admin import Admin
+from gatekeeper.control.auth import Actor, Role, Tokens
+from gatekeeper.control.controller import Controller
+from gatekeeper.control.feed import Feed
+from gatekeeper.control.parts import Parts
+from gatekeeper.control.start import first_state
+from gatekeeper.control.store import Store
+from gatekeeper.control.views import Sights
+from gatekeeper.core import routing
+from gatekeeper.core.command import Rollback, SetSplit
+from gatekeeper.core.model import Backend, Definition, Service, Settings, State, Testers, Version
+from gatekeeper.errors import GatekeeperError
+
+
+def service(name: str, *versions: str, **more: Any) -> Service:
+    first, *rest = versions
+    return Service(
+        name=name,
+        versions={
+            one: Version(one, (Backend(f"http://127.0.0.1:{9000 + at}"),)) for at, one in enumerate(versions, start=1)
+        },
+        stable=first,
+        split={first: Decimal(100), **dict.fromkeys(rest, Decimal(0))},
+        **more,
+    )
+
+
+def small(*services: Service) -> Definition:
+    return Definition(Settings(), {one.name: one for one in services})
+
+
+@dataclass(frozen=True)
+class Taken:
+    acknowledged: int
+    total: int
+
+
+class Publisher:
+    """Stands for the fleet. ``hold`` stops it until set; ``failures`` are raised one after the other."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, State]] = []
+        self.taken = Taken(2, 2)
+        self.hold: asyncio.Event | None = None
+        self.failures: list[Exception] = []
+
+    async def __call__(self, old: State, new: State) -> Taken:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append((old.revision, new))
+        if self.hold is not None:
+            await self.hold.wait()
+        return self.taken
+
+    @property
+    def traffic(self) -> dict[str, dict[str, int]]:
+        """The splits that the workers route by."""
+        services = self.sent[-1][1].services if self.sent else {}
+        return {name: {v: int(w) for v, w in one.running.split.weights.items()} for name, one in services.items()}
+
+
+@dataclass
+class Condition:
+    condition: str = "ready"
+    reason: str = "the check passes"
+    since: float = 0.0
+
+
+@dataclass
+class Live:
+    seconds: float = 10.0
+    requests: int = 200
+    errors: int = 1
+    rate: float = 20.0
+    share: float | None = 0.5
+    p50: float | None = 0.01
+    p95: float | None = 0.02
+    p99: float | None = 0.03
+    in_flight: int = 2
+
+
+@dataclass
+class Files:
+    """A loader whose file is a value; ``text`` takes JSON: {service: [versions]}."""
+
+    definition: Definition
+    problem: GatekeeperError | None = None
+
+    def file(self) -> Definition:
+        if self.problem is not None:
+            raise self.problem
+        return self.definition
+
+    def text(self, text: str) -> Definition:
+        if self.problem is not None:
+            raise self.problem
+        return small(*(service(name, *versions) for name, versions in json.loads(text).items()))
+
+
+@dataclass
+class World:
+    path: Path
+    store: Store
+    feed: Feed
+    controller: Controller
+    publisher: Publisher
+    clock: ManualClock
+    files: Files
+    parts: Parts
+    not_ready: list[str] = field(default_factory=list)
+
+    def split(self, name: str = "shop", /, **weights: int) -> SetSplit:
+        return SetSplit(
+            actor="anna",
+            service=name,
+            weights={version: Decimal(weight) for version, weight in weights.items()},
+            salt="ab" * 16,
+        )
+
+    def back(self, name: str = "shop", to: int | None = None) -> Rollback:
+        return Rollback(actor="anna", service=name, to_revision=to)
+
+    def weights(self, name: str = "shop") -> dict[str, int]:
+        return {v: int(w) for v, w in self.controller.state.services[name].running.split.weights.items()}
+
+    def disk(self) -> tuple[int, dict[str, dict[str, int]]]:
+        """What a restart would find: revision and splits."""
+        stored = self.store.load()
+        return stored.revision, {
+            name: {v: int(w) for v, w in running.split.weights.items()} for name, running in stored.running.items()
+        }
+
+
+DEFINITION = small(service("shop", "blue", "green", testers=Testers(keys=("k" * 32,))), service("cart", "v1", "v2"))
+
+
+@asynccontextmanager
+async def make_world(path: Path, definition: Definition = DEFINITION, **replaced: Any) -> AsyncIterator[World]:
+    clock = ManualClock()
+    store = Store.open(str(path))
+    try:
+        state, _ = await first_state(store, definition, entropy="cd" * 32, now=clock.wall())
+        feed, publisher, files = Feed(store, clock), Publisher(), Files(definition)
+        await feed.start()
+        publisher.sent.append((0, state))
+        slots: dict[tuple[str, str], int] = {}
+
+        def compile_table(state: State, previous: routing.RoutingTable | None) -> routing.RoutingTable:
+            assigned = {
+                name: {v: slots.setdefault((name, v), 2 + len(slots)) for v in one.definition.versions}
+                for name, one in state.services.items()
+            }
+            return routing.compile(state, assigned, previous)
+
+        controller = Controller(
+            **{
+                "state": state,
+                "compile_table": compile_table,
+                "journal": store,
+                "publish": publisher,
+                "feed": feed,
+                "clock": clock,
+                "workers": 2,
+                **replaced,
+            }
+        )
+        controller.start()
+        not_ready: list[str] = []
+        sights = Sights(
+            workers=lambda: [{"pid": 7, "revision": controller.state.revision, "state": "ready"}],
+            health=lambda *_: Condition(),
+            live=lambda *_: Live(),
+            not_ready=lambda: not_ready,
+            started=clock.wall(),
+        )
+        parts = Parts(
+            controller=controller,
+            store=store,
+            feed=feed,
+            sights=sights,
+            loader=files,
+            metrics=lambda accept: (b"up 1\n", "text/plain; version=0.0.4"),
+            clock=clock,
+        )
+        try:
+            yield World(path, store, feed, controller, publisher, clock, files, parts, not_ready)
+        finally:
+            if publisher.hold is not None:
+                publisher.hold.set()
+            await controller.stop()
+            await feed.stop()
+    finally:
+        store.close()
+
+
+@pytest.fixture
+def world_of() -> Callable[..., Any]:
+    """``async with world_of(path, definition=..., journal=..., publish=...)`` for a world with a part of its own."""
+    return make_world
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with make_world(tmp_path / "state.db") as made:
+        yield made
+
+
+@pytest.fixture
+def made_service() -> Callable[..., Service]:
+    return service
+
+
+@pytest.fixture
+def definition_of() -> Callable[..., Definition]:
+    return small
+
+
+class Api:
+    """The admin API as a client sees it: ``api("GET", "/v1/status")`` gives (status, document, headers)."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str, token: str | None = None) -> None:
+        self.session = session
+        self.base = base
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def with_token(self, token: str | None) -> "Api":
+        return Api(self.session, self.base, token)
+
+    async def __call__(self, method: str, path: str, **more: Any) -> tuple[int, Any, Any]:
+        headers = {**self.headers, **more.pop("headers", {})}
+        async with self.session.request(method, self.base + path, headers=headers, **more) as response:
+            data = await response.read()
+            document = json.loads(data) if "json" in response.content_type else data.decode()
+            return response.status, document, response.headers
+
+
+@pytest.fixture
+async def api(world: World, tmp_path: Path) -> AsyncIterator[Api]:
+    """On the unix socket."""
+    admin = Admin(world.parts, path=str(tmp_path / "admin.sock"))
+    await admin.start()
+    try:
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "admin.sock"))) as session:
+            yield Api(session, "http://gatekeeper")
+    finally:
+        await admin.stop()
+
+
+TOKENS = {role: f"token-of-{role.label}" for role in Role}
+
+
+@pytest.fixture
+async def tcp(world: World, tmp_path: Path, free_port: int) -> AsyncIterator[Api]:
+    """Over TCP, without a token; ``with_token("token-of-viewer")``, ``-operator``, ``-admin`` have one."""
+    import hashlib
+
+    world.parts.tokens = Tokens(
+        {hashlib.sha256(token.encode()).hexdigest(): Actor(role.label, role) for role, token in TOKENS.items()}
+    )
+    admin = Admin(world.parts, path=str(tmp_path / "admin.sock"), http=f"127.0.0.1:{free_port}")
+    await admin.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield Api(session, f"http://127.0.0.1:{free_port}")
+    finally:
+        await admin.stop()
+
+
+@pytest.fixture
+def edited() -> Callable[..., Any]:
+    return replace

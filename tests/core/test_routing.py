@@ -1,0 +1,143 @@
+from dataclasses import replace
+
+import pytest
+
+from gatekeeper.core import routing, split
+from gatekeeper.core.match import MatchError
+from gatekeeper.core.model import Pattern, PatternKind, Rule, ServiceState, When
+from tests.core.routes import Asker, Request, asker, service, slots, state, table, weights
+
+
+def changed(of, name, **options):
+    one = of.services[name]
+    return replace(
+        of,
+        revision=of.revision + 1,
+        services=of.services | {name: replace(one, running=replace(one.running, **options))},
+    )
+
+
+def test_a_table_says_its_revision_and_keeps_its_state():
+    made = state([service()], revision=17)
+    compiled = routing.compile(made, slots(made))
+    assert compiled.revision == 17
+    assert compiled.state is made
+
+
+def test_a_version_has_its_slot_weight_and_the_lines_for_the_backend():
+    compiled = table(service(shares=weights(blue=90, green=10)), revision=17)
+    shop = compiled.services["shop"]
+    assert shop.stable is shop.versions["blue"]
+    green = shop.versions["green"]
+    assert (green.service, green.name, green.slot, green.weight) == ("shop", "green", 3, 10)
+    assert green.version is shop.definition.versions["green"]
+    assert green.head_lines == b"X-Gatekeeper-Version: green\r\nX-Gatekeeper-Revision: 17\r\n"
+
+
+def test_only_services_that_changed_are_compiled_again():
+    before = state([service("shop", hosts=("a.com",)), service("cart", hosts=("b.com",))])
+    old = routing.compile(before, slots(before))
+    after = changed(before, "cart", split=split.initial(weights(blue=0, green=100), "aa"))
+    new = routing.compile(after, slots(after), old)
+    assert new.services["shop"] is old.services["shop"]
+    assert new.services["cart"] is not old.services["cart"]
+    assert Asker(new).version(host=b"b.com") == "green"
+    assert Asker(new)(host=b"a.com").service is old.services["shop"]
+    assert Asker(old).version(host=b"b.com") == "blue"
+
+
+def test_an_equal_service_from_elsewhere_is_taken_over():
+    old = table(service())
+    again = state([service()])
+    assert routing.compile(again, slots(again), old).services["shop"] is old.services["shop"]
+
+
+def test_a_service_whose_slots_moved_is_compiled_again():
+    made = state([service()])
+    old = routing.compile(made, slots(made))
+    new = routing.compile(made, {"shop": {"blue": 2, "green": 9}}, old)
+    assert new.services["shop"].versions["green"].slot == 9
+
+
+def test_slots_of_versions_that_are_gone_do_not_matter():
+    made = state([service()])
+    old = routing.compile(made, slots(made))
+    assert (
+        routing.compile(made, {"shop": {"blue": 2, "green": 3, "red": 4}}, old).services["shop"]
+        is (old.services["shop"])
+    )
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [service("shop", hosts=("new.com",)), service("cart", hosts=("b.com",)), service("rest")],
+        [service("shop", hosts=("a.com",)), service("cart", hosts=("b.com",), path_prefix="/c"), service("rest")],
+        [service("shop", hosts=("a.com",)), service("rest")],
+        [service("more", hosts=("c.com",)), service("shop", hosts=("a.com",)), service("rest")],
+        [service("rest"), service("cart"), service("shop", hosts=("*.a.com",))],
+        [service("shop", hosts=("a.com",), stable="green"), service("cart", hosts=("b.com",)), service("rest")],
+        [service("shop", hosts=("a.com",)), service("cart", hosts=("b.com",)), service("rest", stable="green")],
+    ],
+)
+def test_a_table_built_on_another_answers_as_one_built_from_nothing(after):
+    before = state([service("shop", hosts=("a.com",)), service("cart", hosts=("b.com",)), service("rest")])
+    old = routing.compile(before, slots(before))
+    target = state(after, revision=2)
+    built = Asker(routing.compile(target, slots(target), old))
+    fresh = Asker(routing.compile(target, slots(target)))
+    for host in (b"a.com", b"b.com", b"c.com", b"new.com", b"x.a.com", b""):
+        for path in (b"/", b"/c"):
+            one, two = (each.maybe(Request(host=host, path=path)) for each in (built, fresh))
+            assert (one and (one.service.name, one.service.stable.name, one.version.name)) == (
+                two and (two.service.name, two.service.stable.name, two.version.name)
+            )
+
+
+def test_equal_states_give_equal_tables():
+    one, two = (asker(service(shares=weights(blue=50, green=50))) for _ in range(2))
+    for unit in range(200):
+        cookie = b"gatekeeper-shop=u%d" % unit
+        assert one.version(cookie=cookie) == two.version(cookie=cookie)
+
+
+def test_compiling_changes_nothing_it_was_given():
+    made = state([service(), service("cart", hosts=("b.com",))])
+    old = routing.compile(made, slots(made))
+    fronts = dict(old.hosts.exact)
+    after = changed(made, "cart", split=split.initial(weights(blue=0, green=100), "aa"))
+    routing.compile(after, slots(after), old)
+    assert old.hosts.exact == fronts
+    assert made == state([service(), service("cart", hosts=("b.com",))])
+
+
+def test_slots_that_do_not_belong_to_the_state_are_an_error():
+    made = state([service()])
+    with pytest.raises(KeyError, match="green"):
+        routing.compile(made, {"shop": {"blue": 2}})
+    with pytest.raises(KeyError, match="shop"):
+        routing.compile(made, {})
+
+
+def test_a_bad_regular_expression_is_an_error_and_the_old_table_stays_good():
+    old = asker(service())
+    bad = Rule("bad", When(headers=(("h", Pattern(PatternKind.REGEX, ("(",))),)), to="green")
+    made = state([service(rules=(bad,))])
+    with pytest.raises(MatchError):
+        routing.compile(made, slots(made), old.table)
+    assert old.version() == "blue"
+
+
+def test_the_cookies_of_a_service_are_stripped_and_no_others():
+    shop = table(service()).services["shop"]
+    cookie = b"a=1; gatekeeper-shop=x; gatekeeper-shop-page=y; gatekeeper-shop-version=z; gatekeeper-cart=w"
+    assert shop.cookie_strip.sub(b"", cookie) == b"a=1; gatekeeper-cart=w"
+    assert shop.cookie_strip is shop.cookie_strip
+
+
+def test_a_state_decoded_afresh_reuses_nothing_it_should_not():
+    made = state([service()])
+    old = routing.compile(made, slots(made))
+    one = made.services["shop"]
+    other = replace(made, services={"shop": ServiceState(one.definition, replace(one.running, revision=2))})
+    assert b"Revision: 2\r\n" in routing.compile(other, slots(other), old).services["shop"].stable.head_lines

@@ -1,0 +1,129 @@
+import asyncio
+import json
+
+import pytest
+from aiohttp import web
+
+from gatekeeper.interface.client import (
+    Client,
+    ClientError,
+    RefusedError,
+    UnreachableError,
+    exit_code_of,
+    read_token,
+    service_path,
+)
+
+
+def test_the_first_socket_where_somebody_listens_is_used(admin, tmp_path):
+    admin.answer("GET", "/v1/status", {"revision": 3}, etag=3)
+    client = Client(sockets=[str(tmp_path / "nobody.sock"), admin.socket])
+    reply = client.call("GET", "/v1/status")
+    assert (reply.data, reply.revision, client.where) == ({"revision": 3}, 3, f"unix:{admin.socket}")
+
+
+def test_every_place_that_was_tried_is_named(tmp_path):
+    client = Client(sockets=[str(tmp_path / "a"), str(tmp_path / "b")])
+    with pytest.raises(UnreachableError) as caught:
+        client.get("/v1/status")
+    assert str(tmp_path / "a") in caught.value.where
+    assert str(tmp_path / "b") in caught.value.where
+    assert "--socket" in caught.value.way_out
+
+
+def test_a_path_too_long_for_a_socket_is_named_as_such():
+    with pytest.raises(UnreachableError) as caught:
+        Client(sockets=["/run/" + "x" * 120]).get("/v1/status")
+    assert "107 bytes" in caught.value.where
+
+
+def test_the_expected_revision_and_the_token_go_as_headers(admin):
+    admin.answer("PUT", "/v1/services/shop/split", {"revision": 8})
+    client = Client(sockets=[admin.socket], token="secret")
+    client.call("PUT", "/v1/services/shop/split", body={"blue": 1}, expect=7)
+    headers = admin.asked[0].headers
+    assert (headers["If-Match"], headers["Authorization"]) == ('"7"', "Bearer secret")
+    assert headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 2), (404, 2), (422, 2), (401, 4), (403, 4), (409, 4), (412, 4), (500, 1), (503, 1)]
+)
+def test_each_refusal_has_its_exit_code(status, code):
+    assert exit_code_of(status) == code
+
+
+def test_a_refusal_carries_its_problems(admin):
+    admin.problem("POST", "/v1/reload", 422, title="invalid", detail="two mistakes", problems=[{"path": "a"}, "odd"])
+    with pytest.raises(RefusedError) as caught:
+        Client(sockets=[admin.socket]).call("POST", "/v1/reload", body={})
+    assert (str(caught.value), caught.value.problems, caught.value.exit_code) == ("two mistakes", [{"path": "a"}], 2)
+
+
+def test_somebody_else_s_server_is_not_taken_for_gatekeeper(admin):
+    admin.answer("GET", "/v1/status", status=404, content_type="text/html", text="<h1>nginx</h1>")
+    with pytest.raises(UnreachableError, match="not gatekeeper's admin API answered 404"):
+        Client(sockets=[admin.socket]).get("/v1/status")
+
+
+def test_an_answer_that_is_no_json_is_an_error_and_not_a_crash(admin):
+    admin.answer("GET", "/v1/status", text="{", content_type="application/json")
+    with pytest.raises(UnreachableError, match="not valid JSON"):
+        Client(sockets=[admin.socket]).get("/v1/status")
+
+
+def test_waiting_for_an_answer_has_an_end(admin):
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.5)
+        return web.Response()
+
+    admin.answers["GET", "/v1/status"] = [never]
+    with pytest.raises(UnreachableError, match=r"no answer within 0\.1 s"):
+        Client(sockets=[admin.socket], timeout=0.1).get("/v1/status")
+
+
+def test_a_connection_that_breaks_is_told_from_one_that_cannot_be_made(admin):
+    async def hang_up(request: web.Request) -> web.Response:
+        request.transport.close()
+        return web.Response()
+
+    admin.answers["GET", "/v1/status"] = [hang_up]
+    with pytest.raises(UnreachableError, match="the connection broke"):
+        Client(sockets=[admin.socket]).get("/v1/status")
+
+
+def test_events_arrive_one_by_one_and_resume_after_the_last(admin):
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for number in (5, 6):
+            data = json.dumps({"kind": "split", "number": number})
+            await response.write(f": heartbeat\n\nid: {number}\nevent: split\ndata: {data}\n\n".encode())
+        return response
+
+    admin.answers["GET", "/v1/events"] = [stream]
+    found = list(Client(sockets=[admin.socket]).events(last_id="4"))
+    assert [(event.id, event.data["number"]) for event in found] == [("5", 5), ("6", 6)]
+    assert admin.asked[0].headers["Last-Event-ID"] == "4"
+
+
+def test_names_cannot_leave_their_place_in_a_path():
+    assert service_path("../status?", "split") == "/v1/services/..%2Fstatus%3F/split"
+
+
+def test_the_token_is_read_without_its_newline(tmp_path):
+    (tmp_path / "token").write_text("abc\n")
+    assert read_token(str(tmp_path / "token")) == "abc"
+
+
+@pytest.mark.parametrize("content", ["", "two words", "line\nline", "\x00"])
+def test_a_file_that_holds_no_token_is_wrong_usage(tmp_path, content):
+    (tmp_path / "token").write_text(content)
+    with pytest.raises(ClientError) as caught:
+        read_token(str(tmp_path / "token"))
+    assert caught.value.exit_code == 2
+
+
+def test_a_tcp_address_where_nobody_listens_is_unreachable(unused_tcp_port):
+    with pytest.raises(UnreachableError, match="cannot reach gatekeeper"):
+        Client(url=f"http://127.0.0.1:{unused_tcp_port}").get("/v1/status")
