@@ -61,13 +61,14 @@ class Decision:
     superseded version that an open page still uses."""
 
     def with_cookie(self, lines: bytes) -> "Decision":
+        """The same with these Set-Cookie lines, the only ones."""
         return Decision(
             self.service,
             self.version,
             self.reason,
             self.rule,
             self.forced,
-            self.set_cookie + lines,
+            lines,
             self.failed_over_from,
             self.unavailable,
             self.weight,

@@ -91,8 +91,55 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPair:
+    """Paths of two PEM files: a certificate, followed by its intermediates, and its private key."""
+
+    cert: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """TLS for clients. The files are named, never held: their content reaches workers apart from any revision.
+
+    The first of ``pairs`` is the one for names that no other is for. ``client_auth`` is ``none``, ``optional`` or
+    ``required``; ``client_ca`` (a path) is set unless it is ``none``. ``min_version`` is ``1.2`` or ``1.3``.
+    """
+
+    pairs: tuple[KeyPair, ...]
+    min_version: str = "1.2"
+    client_ca: str | None = None
+    client_auth: str = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """What a listening address expects of a connection before HTTP begins: first PROXY protocol, then TLS."""
+
+    tls: ListenerTls | None = None
+    proxy_protocol: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BackendTls:
+    """TLS to backends with ``https``.
+
+    ``ca`` is a path, None for the system's authorities; ``server_name`` is asked for and verified instead of the
+    host in the URL; ``pair`` is what we show to backends that ask who we are.
+    """
+
+    ca: str | None = None
+    verify: bool = True
+    server_name: str | None = None
+    pair: KeyPair | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
-    """``url`` is normalised: ``http://HOST:PORT`` (IPv6 in brackets) or ``unix:/PATH``. ``weight`` is 1..1000."""
+    """``url`` is normalised: ``http://HOST:PORT`` or ``https://HOST:PORT`` (IPv6 in brackets), or ``unix:/PATH``.
+
+    ``weight`` is 1..1000.
+    """
 
     url: str
     weight: int = 1
@@ -115,6 +162,8 @@ class Version:
     build: str | None = None
     health: HealthCheck | None = None
     origin: Origin = Origin.FILE
+    tls: BackendTls = BackendTls()
+    """For those of its backends that are ``https``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +226,8 @@ class Service:
     retries: Retries = Retries()
     skew: float = 0.0
     """Seconds a superseded version is kept for pages still open; 0 = off."""
+    error_pages: Mapping[str, str] = field(default_factory=dict)
+    """HTML for answers that gatekeeper makes, by status (``502``) or class (``5xx``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +256,8 @@ class Settings:
     """What is not about one service. ``listen`` are ``HOST:PORT`` (IPv6 in brackets) or ``unix:/PATH`` texts."""
 
     listen: tuple[str, ...] = ("0.0.0.0:8080",)
+    listeners: Mapping[str, Listener] = field(default_factory=dict)
+    """Those of ``listen`` that are not plain HTTP."""
     admin_socket: str = ""
     admin_http: str | None = None
     admin_tokens: str | None = None

@@ -7,7 +7,7 @@ as with nginx's server blocks, so that a catch-all service never answers for a h
 
 from collections.abc import Mapping
 
-from gatekeeper.core.decision import Decision, VersionRoute
+from gatekeeper.core.decision import STICKY, Decision, VersionRoute
 from gatekeeper.core.head import Head
 from gatekeeper.core.hosts import HostMap, host_map
 from gatekeeper.core.model import ServiceState, State
@@ -53,6 +53,21 @@ class RoutingTable:
         if service is None:
             return None
         return service.decide(head, client_ip, proxied, secure, ready, draw, now)
+
+    def repeats(self, head: Head, decision: Decision) -> bool:
+        """Whether every request with the same fields gets this very decision from this table, while it is ready."""
+        front = self._exact.get(head.host)
+        if front is None:
+            front = self._search(head.host)
+        return (
+            decision.reason == STICKY
+            and decision.service.by_fields_alone
+            and front.flat
+            and not head.force
+            and not decision.set_cookie
+            and decision.failed_over_from is None
+            and not decision.unavailable
+        )
 
 
 def compile(  # noqa: A001 - the word for it; always used as routing.compile

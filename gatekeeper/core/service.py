@@ -99,6 +99,7 @@ class ServiceRoute:
         "_seals",
         "_split",
         "_strip",
+        "by_fields_alone",
         "definition",
         "name",
         "slots",
@@ -146,6 +147,14 @@ class ServiceRoute:
         self._pins = Signer(secret, b"pin") if sticky.mode is StickyMode.PIN else None
         self._seals = {name: seal(name, running.since.get(name, 0)) for name in names}
         self._pages = Pages(self.name, definition.skew, self.versions, running) if definition.skew > 0 else None
+        self.by_fields_alone = (
+            self._rules is None
+            and self._pages is None
+            and self._pins is None
+            and not self._by_gate
+            and all(source.kind is not UnitKind.CLIENT_IP for source in sticky.by)
+        )
+        """Whether the decision for a known unit follows from the request's fields, and from nothing else of it."""
 
     @property
     def cookie_strip(self) -> re.Pattern[bytes]:

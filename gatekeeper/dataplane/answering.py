@@ -6,7 +6,7 @@ from gatekeeper.dataplane.sending import Sending
 from gatekeeper.errors import Fault, Source
 from gatekeeper.http1.errors import BadMessageError
 from gatekeeper.http1.framing import LAST_CHUNK, CloseDecoder, decoder, encode_chunk
-from gatekeeper.http1.response import ResponseHead
+from gatekeeper.http1.response import ResponseHead, read_response
 
 # A response head beyond this is refused; nginx's default is 4 to 8 KiB, large cookies and policies reach 16.
 MAX_RESPONSE_HEAD = 64 * 1024
@@ -38,7 +38,9 @@ class Answering(Sending):
                 self.try_failed(Fault.BAD_RESPONSE)
                 return
             try:
-                head = ResponseHead(data[:end], body_allowed=self.head.method != b"HEAD")
+                head = read_response(
+                    self.downstream.plane.response_heads, data[:end], body_allowed=self.head.method != b"HEAD"
+                )
             except BadMessageError:
                 self.try_failed(Fault.BAD_RESPONSE)
                 return

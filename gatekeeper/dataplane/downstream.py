@@ -10,7 +10,10 @@ A connection is in one of four phases, told by ``exchange`` and ``phase``:
 """
 
 import asyncio
+import os
 import re
+import socket
+import struct
 import time
 from typing import TYPE_CHECKING, cast
 
@@ -19,7 +22,7 @@ from gatekeeper.dataplane.forward import Client, client_address, is_secure
 from gatekeeper.dataplane.replies import local_reply
 from gatekeeper.errors import Fault
 from gatekeeper.http1.errors import BadMessageError
-from gatekeeper.http1.request import RequestHead
+from gatekeeper.http1.request import RequestHead, read_fields
 from gatekeeper.telemetry.block import Refusal
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ LINGER_BYTES = 1024 * 1024
 CLOSE_SECONDS = 10.0
 # Empty lines allowed before a request line (RFC 9112 section 2.2), for clients that end a body with one.
 MAX_BLANK = 4
+
+# struct linger of socket(7), on and 0 s: what is unsent is thrown away and the peer gets a reset.
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 # A LF that no CR precedes cannot become part of a valid head: answer at once, not at the deadline.
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -136,27 +142,40 @@ class Downstream(asyncio.Protocol):
 
     def _on_head_bytes(self, data: bytes) -> None:
         plane = self.plane
-        end = data.find(b"\r\n\r\n") + 4
-        if data[:2] == b"\r\n":
-            stripped = data.lstrip(b"\r\n") if data[: 2 * MAX_BLANK + 2] != b"\r\n" * (MAX_BLANK + 1) else None
-            if stripped is None or (len(data) - len(stripped)) % 2:
-                self._refuse(Fault.BAD_REQUEST)
-                return
-            data = stripped
-            if not data:
-                return
-            end = data.find(b"\r\n\r\n") + 4
-        if end < 4 or end > plane.max_head:
-            self._incomplete(data, end)
-            return
-        self.ahead = b""
         line_end = data.find(b"\r\n")
+        # A section that is known ends in its only empty line, so it need not be looked for: 0.3 us.
+        fields = plane.request_fields.known.get(data[line_end:])
+        body = b""
         try:
-            head = RequestHead(data[:line_end], plane.sections.read(data[line_end:end], plane.max_fields))
+            if fields is None or line_end <= 0 or len(data) > plane.max_head:
+                end = data.find(b"\r\n\r\n") + 4
+                if line_end == 0:
+                    self._after_blank(data)
+                    return
+                if end < 4 or end > plane.max_head:
+                    self._incomplete(data, end)
+                    return
+                fields = read_fields(plane.request_fields, data[line_end:end], plane.max_fields)
+                body = data[end:]
+            head = RequestHead(data[:line_end], fields)
         except BadMessageError as error:
+            self.ahead = b""
             self._refuse(error.fault)
             return
-        self._begin(head, data[end:] if len(data) > end else b"")
+        self.ahead = b""
+        self._begin(head, body)
+
+    def _after_blank(self, data: bytes) -> None:
+        """Empty lines before a request line are skipped, a few (RFC 9112 section 2.2)."""
+        rest = data.lstrip(b"\r\n")
+        blank = data[: len(data) - len(rest)]
+        self.ahead = b""
+        if len(blank) > 2 * MAX_BLANK or blank.replace(b"\r\n", b"") not in {b"", b"\r"}:
+            self._refuse(Fault.BAD_REQUEST)
+        elif rest:
+            self._on_head_bytes(rest)
+        elif blank.endswith(b"\r"):
+            self.ahead = b"\r"
 
     def _incomplete(self, data: bytes, end: int) -> None:
         """Not a whole head yet, or one beyond the limit."""
@@ -186,12 +205,24 @@ class Downstream(asyncio.Protocol):
             address = client.address
             secure = client.secure
             unknown = False
-        decision = None
-        if snapshot is not None:
-            decision = snapshot.table.decide(head, address, unknown, secure, snapshot.ready, plane.draw, plane.wall)
-        if decision is None or snapshot is None:
-            self._refuse(Fault.NO_SERVICE, head)
-            return
+        # The same fields get the same decision from the same snapshot where nothing else has a say: 1 us.
+        decided = fields.decided
+        if (
+            decided is not None
+            and decided[0] is snapshot
+            and snapshot.ready[decided[1].version.slot]
+            and not head.rehosted
+        ):
+            decision = decided[1]
+        else:
+            table = snapshot.table
+            found = table.decide(head, address, unknown, secure, snapshot.ready, plane.draw, plane.wall)
+            if found is None:
+                self._refuse(Fault.NO_SERVICE, head)
+                return
+            decision = found
+            if not head.rehosted and table.repeats(head, decision):
+                fields.decided = (snapshot, decision)
         self.phase = BUSY
         exchange = self.exchange = Exchange(self, head, decision, snapshot, address, started)
         exchange.start()
@@ -282,6 +313,15 @@ class Downstream(asyncio.Protocol):
         self.deadline = monotonic() + CLOSE_SECONDS
         self.plane.flush()
         self.transport.close()
+
+    def reset(self) -> None:
+        """Close so that the client's system reports an error instead of an end (on TCP; a unix socket has no reset)."""
+        self.phase = LINGER
+        self.plane.flush()
+        # A stand-in of uvloop's has a descriptor and nothing else; options set on a copy hold for the connection.
+        with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as copy:
+            copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
 
     def expire(self, now: float) -> None:
         """The deadline has passed; called by the sweep."""

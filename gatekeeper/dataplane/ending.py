@@ -8,7 +8,7 @@ from gatekeeper.core.routing import Decision
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.replies import local_reply, wants_html
 from gatekeeper.errors import Fault, FaultInfo, Source
-from gatekeeper.http1.framing import BodyDecoder, decoder
+from gatekeeper.http1.framing import BodyDecoder, LengthDecoder, decoder
 from gatekeeper.http1.request import RequestHead
 
 if TYPE_CHECKING:
@@ -130,7 +130,11 @@ class Ending:
         self.error = source
         self.downstream.plane.recorder.error(self.decision.version.slot, source)
         self.finish(monotonic())
-        self.downstream.close()
+        if self.head.minor or isinstance(self.response, LengthDecoder):
+            self.downstream.close()
+        else:
+            # To HTTP/1.0 without a length the close itself would be the end (RFC 9112 section 6.3 item 8).
+            self.downstream.reset()
 
     def finish(self, now: float) -> None:
         """Give the claim back and count, once."""

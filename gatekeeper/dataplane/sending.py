@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
 
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.ending import Ending
@@ -10,9 +9,6 @@ from gatekeeper.dataplane.forward import outgoing_head
 from gatekeeper.dataplane.retry import may_answer_by_stable, may_repeat_unseen, may_try_again
 from gatekeeper.dataplane.upstream import Upstream
 from gatekeeper.errors import Fault
-
-if TYPE_CHECKING:
-    from gatekeeper.dataplane.exchange import Exchange
 
 # Request bytes held while a connection is being made; then the client is no longer read.
 MAX_HELD = 64 * 1024
@@ -77,7 +73,7 @@ class Sending(Ending):
 
     def _send(self, upstream: Upstream, now: float) -> None:
         self.upstream = upstream
-        upstream.exchange = cast("Exchange", self)
+        upstream.exchange = self  # type: ignore[assignment]  # every Sending is an Exchange; a cast costs a call
         downstream = self.downstream
         transport = upstream.transport
         self.sent = True
@@ -143,6 +139,7 @@ class Sending(Ending):
         if (
             may_try_again(fault=fault, sent=sent, tries=self.tries, attempts=service.definition.retries.attempts)
             and self.backend is not None
+            and (fault is not Fault.CONNECT_TIMEOUT or self._others_ready(self.backend))
             and plane.may_retry(service)
         ):
             slot = self.decision.version.slot
@@ -153,6 +150,11 @@ class Sending(Ending):
             self._try(monotonic(), fresh=True)
         elif not self.answered_by_stable(fault, 0):
             self.fail(fault)
+
+    def _others_ready(self, backend: Backend) -> bool:
+        """Whether another backend is left to try: to wait a second time for one that was silent helps nobody."""
+        group = self.snapshot.groups[self.decision.version.slot]
+        return group is not None and any(other is not backend and other not in self.tried for other, _ in group.ready)
 
     def answered_by_stable(self, fault: Fault | None, status: int) -> bool:
         """Let stable answer what the candidate could not; the candidate's failure is counted all the same."""

@@ -2,13 +2,14 @@ r"""Request heads: one reading or none (RFC 9112 sections 2, 3 and 5).
 
 A head is two things with different lives. The *request line* differs with every request. The *field section* is often
 the same, byte for byte, for many requests; ``RequestFields`` therefore depends on nothing else and is kept by
-``Sections`` for the next request that carries the same bytes.
+a ``Memory`` for the next request that carries the same bytes.
 
 What llhttp would let through is refused here: several or no Host, ``gzip, chunked``, Transfer-Encoding together with
 Content-Length or in HTTP/1.0, other versions, ``#`` or two blanks in the request line.
 """
 
 import re
+from typing import Any
 
 from gatekeeper.errors import Fault
 from gatekeeper.http1.errors import BadMessageError
@@ -23,6 +24,7 @@ from gatekeeper.http1.fields import (
     named_by_connection,
 )
 from gatekeeper.http1.framing import CHUNKED, NO_BODY
+from gatekeeper.http1.memory import Memory
 
 # Longest request target that is read; browsers and servers agree on about 8,000 (RFC 9112 section 3 asks for that).
 MAX_TARGET = 8192
@@ -61,7 +63,7 @@ class RequestFields:
     """
 
     __slots__ = (
-        "authority", "close", "cookie", "cookie_apart", "expect", "force", "forwarded", "forwarded_for",
+        "authority", "close", "cookie", "cookie_apart", "decided", "expect", "force", "forwarded", "forwarded_for",
         "forwarded_host", "forwarded_proto", "framing", "host", "keep_alive", "kept", "length", "lines", "pass_token",
         "prepared", "proxied", "request_id", "section", "te_trailers", "traceparent", "upgrade",
     )  # fmt: skip
@@ -74,6 +76,7 @@ class RequestFields:
             raise BadMessageError("too many fields", Fault.HEAD_TOO_LARGE)
         # What a sender made of these fields last, with what it depends on; theirs to use.
         self.prepared: tuple[object, object, bytes] | None = None
+        self.decided: tuple[object, Any] | None = None
         self.authority: bytes | None = None
         self.cookie = self.force = self.pass_token = self.request_id = self.host = self.upgrade = b""
         self.forwarded_for = self.forwarded_proto = self.forwarded_host = self.expect = self.framing = b""
@@ -282,36 +285,13 @@ def host_name(authority: bytes) -> bytes:
     return match[1].lower()
 
 
-class Sections:
-    """Field sections met before: the same bytes have the same reading.
-
-    Clients and front proxies repeat themselves, so one look-up (0.2 us for 500 bytes) often spares 5 us. Bounded by
-    two generations of ``MAX_SECTIONS``, of which the older is forgotten when the younger is full; long sections are
-    not kept, so 2,048 of 2 KiB and what was read from them are 10 MiB at the most.
-    """
-
-    MAX_SECTIONS = 1024
-    MAX_LENGTH = 2048
-
-    def __init__(self) -> None:
-        self._young: dict[bytes, RequestFields] = {}
-        self._old: dict[bytes, RequestFields] = {}
-
-    def read(self, section: bytes, max_fields: int) -> RequestFields:
-        """The fields of a section. Raises BadMessageError."""
-        fields = self._young.get(section)
-        if fields is not None:
-            return fields
-        fields = self._old.get(section) or RequestFields(section, max_fields)
-        if len(section) <= self.MAX_LENGTH:
-            if len(self._young) >= self.MAX_SECTIONS:
-                self._old, self._young = self._young, {}
-            self._young[section] = fields
-        return fields
-
-    def forget(self) -> None:
-        """Forget all; for when limits change."""
-        self._young, self._old = {}, {}
+def read_fields(memory: Memory[RequestFields], section: bytes, max_fields: int) -> RequestFields:
+    """The fields of a section, from memory or read now. Raises BadMessageError."""
+    fields = memory.recall(section)
+    if fields is None:
+        fields = RequestFields(section, max_fields)
+        memory.keep(section, fields)
+    return fields
 
 
 def split_head(head: bytes) -> tuple[bytes, bytes]:

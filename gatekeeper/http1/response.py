@@ -6,6 +6,7 @@ from gatekeeper.errors import Fault
 from gatekeeper.http1.errors import BadMessageError
 from gatekeeper.http1.fields import Lines, body_length, field_name, joined, list_members, named_by_connection
 from gatekeeper.http1.framing import NO_BODY, UNTIL_CLOSE
+from gatekeeper.http1.memory import Memory
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 
@@ -108,3 +109,17 @@ class ResponseHead:
         if not directives or b"private" in directives or b"no-store" in directives or b"no-cache" in directives:
             return False
         return b"public" in directives or b"s-maxage" in directives or b"max-age" in directives
+
+
+def read_response(memory: Memory[ResponseHead], head: bytes, *, body_allowed: bool) -> ResponseHead:
+    """A response head, from memory or read now. Raises BadMessageError.
+
+    Only heads whose body is allowed are remembered: the same bytes mean another length in answer to HEAD.
+    """
+    if not body_allowed:
+        return ResponseHead(head, body_allowed=False)
+    reading = memory.recall(head)
+    if reading is None:
+        reading = ResponseHead(head, body_allowed=True)
+        memory.keep(head, reading)
+    return reading

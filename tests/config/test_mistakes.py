@@ -201,42 +201,42 @@ def test_a_mistake_in_a_version_is_one_problem(tmp_path, version, path, message,
     assert caught.value.problems[0].line == 4
 
 
-@pytest.mark.parametrize(
-    ("text", "path", "message"),
-    [
-        ("", "", "the file is empty"),
-        ("# only a comment", "", "the file is empty"),
-        ("- a", "", "the file is not a mapping of keys"),
-        ("services", "", "the file is not a mapping of keys"),
-        ("{}", "services", "is required and missing"),
-        ("services: {}", "services", "is empty"),
-        ("services: []", "services", "takes a mapping"),
-        ("services:", "services", "nothing stands here"),
-        ("services: {'a b': {versions: {v: {backends: 'http://h'}}}}", 'services."a b"', "is not a name"),
-        ("services: {s: {versions: {-v: {backends: 'http://h'}}}}", "services.s.versions.-v", "is not a name"),
-        (
-            "services: {s: {versions: {none: {backends: 'http://h'}}}}",
-            "services.s.versions.none",
-            "this name is reserved",
-        ),
-        ("services: {s: {versions: {}}}", "services.s.versions", "is empty"),
-        ("services: {s: {}}", "services.s.versions", "is required and missing"),
-    ],
-)
+FILES = [
+    ("", "", "the file is empty"),
+    ("# only a comment", "", "the file is empty"),
+    ("- a", "", "the file is not a mapping of keys"),
+    ("services", "", "the file is not a mapping of keys"),
+    ("{}", "services", "is required and missing"),
+    ("services: {}", "services", "is empty"),
+    ("services: []", "services", "takes a mapping"),
+    ("services:", "services", "nothing stands here"),
+    ("services: {'a b': {versions: {v: {backends: 'http://h'}}}}", 'services."a b"', "is not a name"),
+    ("services: {s: {versions: {-v: {backends: 'http://h'}}}}", "services.s.versions.-v", "is not a name"),
+    (
+        "services: {s: {versions: {none: {backends: 'http://h'}}}}",
+        "services.s.versions.none",
+        "this name is reserved",
+    ),
+    ("services: {s: {versions: {}}}", "services.s.versions", "is empty"),
+    ("services: {s: {}}", "services.s.versions", "is required and missing"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "message"), FILES)
 def test_a_file_without_a_service_is_one_problem(tmp_path, text, path, message):
     with pytest.raises(ConfigError) as caught:
         load_text(text, "gk.yaml", tmp_path)
     expect(caught.value.problems, path, message, ())
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "path", "message"),
-    [
-        ("hosts: [a, b]", "hosts: [c, b]", "services.t.hosts[1]", "the service s (gk.yaml:2) answers to this host"),
-        ("skew: 0", "skew: 0", "services.t", "the service s (gk.yaml:2) answers to every host"),
-        ("path_prefix: /a", "path_prefix: /a/", "services.t", "the service s (gk.yaml:2) answers to every host"),
-    ],
-)
+PLACES = [
+    ("hosts: [a, b]", "hosts: [c, b]", "services.t.hosts[1]", "the service s (gk.yaml:2) answers to this host"),
+    ("skew: 0", "skew: 0", "services.t", "the service s (gk.yaml:2) answers to every host"),
+    ("path_prefix: /a", "path_prefix: /a/", "services.t", "the service s (gk.yaml:2) answers to every host"),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "path", "message"), PLACES)
 def test_two_services_at_one_place_are_one_problem_that_names_both(tmp_path, first, second, path, message):
     body = "versions: {v: {backends: 'http://h'}}"
     text = f"services:\n  s: {{{first}, {body}}}\n  t: {{{second}, {body}}}\n"

@@ -187,6 +187,8 @@ async def test_a_stream_that_resumes_does_not_tell_of_a_change_before_every_work
     async with Stream(api, **{"Last-Event-ID": "0"}) as events:
         assert (await events.next())[0] == 1
         await watching(world)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(events.response.content.readany(), 0.1)
         assert [event["id"] for event in (await api("GET", "/v1/events?follow=0"))[1]] == [1]
         world.publisher.hold.set()
         await command

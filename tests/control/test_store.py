@@ -276,6 +276,15 @@ def test_every_truncation_is_noticed(path):
         assert path.read_bytes() == data[:size]
 
 
+@pytest.mark.parametrize("octet", [b"\x00", b"\x0d", b"\xa5"])
+def test_every_page_that_was_overwritten_is_noticed(path, octet):
+    data = filled(path)
+    for start in range(4096, len(data), 4096):
+        path.write_bytes(data[:start] + octet * 4096 + data[start + 4096 :])
+        with pytest.raises(StoreError, match="is damaged"):
+            Store.open(str(path))
+
+
 def test_a_log_without_its_file_is_not_taken_for_a_fresh_start(path):
     Path(f"{path}-wal").write_bytes(b"changes")
     with pytest.raises(StoreError, match=r"is missing, but .*-wal"):

@@ -41,3 +41,12 @@ def test_where_the_service_holds_another_version_a_rules_split_may_pin_its_own()
     first = ask(path=b"/api")
     again = ask(path=b"/api", cookie=cookie_header(first))
     assert (again.version, again.reason) == (first.version, "pinned")
+
+
+def test_a_rules_split_replaces_a_pin_that_nobody_can_follow_any_more():
+    rule = weights(blue=0, green=50, red=50, grey=0)
+    old = pinning(weights(blue=0, green=0, red=0, grey=100), rule)()
+    ask = pinning(weights(blue=100, green=0, red=0, grey=0), rule)
+    pinned = ask(path=b"/api", cookie=cookie_header(old))
+    again = ask(path=b"/api", cookie=cookie_header(old, pinned))
+    assert (again.version, again.reason) == (pinned.version, "pinned")

@@ -96,6 +96,15 @@ def test_a_page_never_outranks_health():
     assert promoted.version(fields=ASSET, cookie=page_on("blue")) == "green"
 
 
+def test_where_the_page_cannot_be_followed_the_unit_decides_and_not_the_fail_over():
+    ask = asker(service(shares=weights(blue=0, green=1, red=99), skew=HOUR)).but(down=("green",))
+    opened = ask.but(down=("red", "blue"))(fields=NAVIGATE)
+    assert opened.version.name == "green"
+    red = next(jar for jar in (b"gatekeeper-shop=u%d" % n for n in range(100)) if ask.version(cookie=jar) == "red")
+    loaded = ask(fields=ASSET, cookie=red + b"; " + cookie_header(opened))
+    assert (loaded.version.name, loaded.reason, loaded.failed_over_from) == ("red", "sticky", None)
+
+
 def test_a_page_that_failed_over_loads_from_where_it_came():
     opened = shop(green=100.0, superseded={"blue": NOW}).but(down=("green",))(fields=NAVIGATE)
     assert opened.version.name == "blue"

@@ -112,9 +112,10 @@ def test_a_query_parameter_forces_and_starts_a_session_by_cookie():
 
 def test_where_the_query_is_not_enabled_neither_it_nor_a_session_has_effect():
     session = cookie_header(shop().but(client_ip=LOOPBACK)(query=b"gatekeeper-version=green"))
-    ask = shop(model.Testers()).but(client_ip=LOOPBACK)
-    assert outcome(ask(query=b"gatekeeper-version=green", **PLAIN)) == UNTOUCHED
-    assert outcome(ask(cookie=PLAIN["cookie"] + b"; " + session)) == UNTOUCHED
+    for testers in (model.Testers(), model.Testers(header="X-Try")):
+        ask = shop(testers).but(client_ip=LOOPBACK)
+        assert outcome(ask(query=b"gatekeeper-version=green", **PLAIN)) == UNTOUCHED
+        assert outcome(ask(cookie=PLAIN["cookie"] + b"; " + session)) == UNTOUCHED
 
 
 def test_a_strangers_query_changes_nothing():
@@ -182,6 +183,11 @@ def test_an_empty_wish_or_none_ends_the_session(wish):
 def test_whoever_has_a_session_by_pass_may_end_it_without_the_pass():
     granted = shop()(query=b"gatekeeper-version=green", pass_token=token("green"))
     decision = shop()(query=b"gatekeeper-version=none", cookie=PLAIN["cookie"] + b"; " + cookie_header(granted))
+    assert cookies(decision) == {"gatekeeper-shop-version": ""}
+
+
+def test_whoever_has_a_pass_may_end_a_session_that_has_already_expired():
+    decision = shop()(query=b"gatekeeper-version=none", pass_token=token("red"), **PLAIN)
     assert cookies(decision) == {"gatekeeper-shop-version": ""}
 
 
