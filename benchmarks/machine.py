@@ -1,8 +1,11 @@
 """What a figure was measured on: without it a figure says nothing."""
 
+import datetime as dt
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -34,15 +37,28 @@ def _program_version(program: str) -> str:
     return _said(find("wrk"), "-v").split()[1].rpartition("/")[2]
 
 
-def describe() -> dict[str, str]:
+def describe(programs: Sequence[str] = ("nginx", "haproxy", "wrk")) -> dict[str, str]:
     """CPU, kernel and the versions of everything that took part, as texts."""
     return {
         "cpu": f"{_cpu_model()}, {os.cpu_count()} cores",
         "kernel": platform.release(),
         "python": platform.python_version(),
-        **{program: _program_version(program) for program in ("nginx", "haproxy", "wrk")},
+        **{program: _program_version(program) for program in programs},
         **{package: metadata.version(package) for package in PACKAGES},
     }
+
+
+def heading() -> dict[str, str]:
+    """The day, the revision, and ``describe`` for a measurement that no other proxy took part in."""
+    return {"date": dt.datetime.now(dt.UTC).date().isoformat(), "revision": revision(), **describe(())}
+
+
+def keep(name: str, table: str, about: dict[str, str]) -> None:
+    """Write a table to ``results/NAME-DATE-REVISION.md``."""
+    path = ROOT / "benchmarks" / "results" / f"{name}-{about['date']}-{about['revision']}.md"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(table)
+    sys.stderr.write(f"written: {path.relative_to(ROOT)}\n")
 
 
 def revision() -> str:

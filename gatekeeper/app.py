@@ -218,6 +218,7 @@ class Supervisor:
             loader=self._loader,
             metrics=exposition.render,
             clock=self._clock,
+            renew=gate.keyring.renew,
             tokens_path=self._definition.settings.admin_tokens,
             tokens=self._tokens,
         )

@@ -59,6 +59,10 @@ class Fault(Enum):
     )
     CONNECTION_LIMIT = FaultInfo(503, Source.GATEKEEPER, "connection_limit_reached", "Too many connections.")
     CONNECT_REFUSED = FaultInfo(502, Source.UPSTREAM_CONNECT, "connection_refused", "The backend cannot be reached.")
+    BACKEND_TLS = FaultInfo(502, Source.UPSTREAM_CONNECT, "tls_protocol_error", "No TLS with the backend.")
+    BACKEND_CERTIFICATE = FaultInfo(
+        502, Source.UPSTREAM_CONNECT, "tls_certificate_error", "The backend's certificate is not accepted."
+    )
     CONNECT_TIMEOUT = FaultInfo(504, Source.UPSTREAM_CONNECT, "connection_timeout", "The backend did not accept.")
     RESPONSE_TIMEOUT = FaultInfo(504, Source.UPSTREAM_TIMEOUT, "http_response_timeout", "The backend did not answer.")
     RESET = FaultInfo(502, Source.UPSTREAM_RESET, "connection_terminated", "The backend closed before it answered.")

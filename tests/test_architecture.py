@@ -28,9 +28,10 @@ MAY_IMPORT = {
     "core": set(),
     "http1": set(),
     "telemetry": {"core", ""},
-    "config": {"core"},
-    "dataplane": {"core", "http1", "telemetry", "channel", ""},
-    "control": {"core", "telemetry", "channel", ""},
+    "tls": {"core"},
+    "config": {"core", "tls"},
+    "dataplane": {"core", "http1", "telemetry", "tls", "channel", ""},
+    "control": {"core", "telemetry", "tls", "channel", ""},
     "interface": {"places", ""},
     "app": {"", "places", "channel", "core", "http1", "telemetry", "config", "dataplane", "control"},
 }
@@ -141,7 +142,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
     # Compiled extensions register helpers of Cython's under names that carry its version.
     assert {name for name in foreign if "cython" not in name} <= TRAFFIC_NEEDS
     own = {name.split(".")[1] for name in loaded if name.startswith("gatekeeper.")}
-    assert own <= {"channel", "clock", "core", "dataplane", "errors", "http1", "telemetry"}
+    assert own <= {"channel", "clock", "core", "dataplane", "errors", "http1", "telemetry", "tls"}
     assert "sqlite3" not in loaded
 
 

@@ -130,17 +130,22 @@ TCP_ADDRESS = Reads(read_tcp_address, _TCP_ALLOWED, {"type": "string"})
 LISTEN = Reads(read_listen, f"{_TCP_ALLOWED}, or unix:/PATH", {"type": "string"})
 
 
+_PORTS = {"http": 80, "https": 443}
+
+
 def read_backend(text: str) -> str:
-    """``http://HOST:PORT`` (80 when it is left out) or ``unix:/PATH``, in the one form backends are compared by."""
+    """``http://HOST:PORT``, ``https://HOST:PORT`` or ``unix:/PATH``, in the one form backends are compared by.
+
+    The port is 80 or 443 when it is left out.
+    """
     if text.startswith("unix:"):
         return _unix(text)
     scheme, mark, rest = text.partition("://")
     if not mark:
         near = f"http://{text}" if re.fullmatch(r"[A-Za-z0-9_.\[\]:-]+", text) else ""
         raise WrongValueError("has no scheme", suggestion=near)
-    if scheme.lower() == "https":
-        raise WrongValueError("https backends are not available yet")
-    if scheme.lower() != "http":
+    scheme = scheme.lower()
+    if scheme not in _PORTS:
         raise WrongValueError("has an unknown scheme")
     if re.search(r"[^\x21-\x7e]|\\", rest):
         raise WrongValueError("holds white space, a backslash or what is not ASCII")
@@ -158,14 +163,24 @@ def read_backend(text: str) -> str:
     host = f"[{_ip(name, 6)}]" if parts.netloc.startswith("[") else read_host(name)
     if host.startswith("*"):
         raise WrongValueError("is not one host")
-    return f"http://{host}:{port or 80}"
+    return f"{scheme}://{host}:{port or _PORTS[scheme]}"
 
 
 BACKEND = Reads(
     read_backend,
-    "http://HOST:PORT or unix:/PATH",
-    {"type": "string", "pattern": rf"^http://|^unix:/|{ANY_SUBSTITUTION}"},
+    "http://HOST:PORT, https://HOST:PORT or unix:/PATH",
+    {"type": "string", "pattern": rf"^https?://|^unix:/|{ANY_SUBSTITUTION}"},
 )
+
+
+def _server_name(text: str) -> str:
+    host = read_host(text)
+    if host.startswith("*"):
+        raise WrongValueError("is not one host")
+    return host.strip("[]")
+
+
+SERVER_NAME = Reads(_server_name, "a host name, or an IP address (IPv6 in brackets)", {"type": "string"})
 
 
 def read_prefix(text: str) -> str:

@@ -24,11 +24,15 @@ def key(default: object, description: str, **more: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of ``low`` to ``high`` items; where ``alone``, a list of one may be written as its item, a text."""
+    """A list of ``low`` to ``high`` items.
+
+    Where ``alone``, a list of one may be written as its item, a text; where ``mapping``, as its item, a mapping.
+    """
 
     low: int = 0
     high: int = 1000
     alone: bool = True
+    mapping: bool = False
     unique: Callable[[Any], Any] | None = None
     """What no two items may have in common, as a function of an item; None: they may be equal."""
 
@@ -40,6 +44,8 @@ class Many:
         array: JsonSchema = {**handler(schema), "maxItems": self.high}
         if self.low:
             array["minItems"] = self.low
+        if self.mapping:
+            return {"anyOf": [array, array["items"]]}
         if not self.alone:
             return array
         return {"anyOf": [array, {"type": "string"} if "$ref" in array["items"] else array["items"]]}
@@ -47,7 +53,7 @@ class Many:
     def _listed(self, value: object) -> object:
         if isinstance(value, tuple):  # a default
             return list(value)
-        if isinstance(value, str) and self.alone:
+        if (isinstance(value, str) and self.alone) or (isinstance(value, dict) and self.mapping):
             return [value]
         if not isinstance(value, list):
             raise wrong(WrongValueError("takes a list", allowed="a list of values"))

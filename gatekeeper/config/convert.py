@@ -1,15 +1,17 @@
 """From the file's models to the program's values."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from gatekeeper.config import matching, models
 from gatekeeper.core import model
 
 
-def definition(file: models.File) -> model.Definition:
-    """What the file says exists."""
+def definition(file: models.File, pages: Mapping[str, Mapping[str, str]]) -> model.Definition:
+    """What the file says exists. ``pages`` are the error pages, by service and status."""
     settings = model.Settings(
         listen=tuple(item.address for item in file.listen),
+        listeners={item.address: _listener(item) for item in file.listen if item.tls or item.proxy_protocol},
         admin_socket=file.admin.socket or "",
         admin_http=file.admin.http,
         admin_tokens=file.admin.tokens,
@@ -19,10 +21,24 @@ def definition(file: models.File) -> model.Definition:
         limits=model.Limits(**dict(file.limits)),
         log=model.Log(**dict(file.log)),
     )
-    return model.Definition(settings, {name: _service(name, one) for name, one in file.services.items()})
+    services = {name: _service(name, one, pages.get(name, {})) for name, one in file.services.items()}
+    return model.Definition(settings, services)
 
 
-def _service(name: str, given: models.Service) -> model.Service:
+def _listener(given: models.Listen) -> model.Listener:
+    tls = None
+    if given.tls:
+        first = given.tls[0]
+        tls = model.ListenerTls(
+            pairs=tuple(model.KeyPair(one.cert, one.key_) for one in given.tls),
+            min_version=first.min_version,
+            client_ca=first.client_ca,
+            client_auth=(first.client_auth or "required") if first.client_ca else "none",
+        )
+    return model.Listener(tls, given.proxy_protocol)
+
+
+def _service(name: str, given: models.Service, pages: Mapping[str, str]) -> model.Service:
     names = tuple(given.versions)
     stable = given.stable or names[0]
     return model.Service(
@@ -40,6 +56,7 @@ def _service(name: str, given: models.Service) -> model.Service:
         timeouts=model.Timeouts(**dict(given.timeouts)),
         retries=model.Retries(**dict(given.retries)),
         skew=given.skew,
+        error_pages=pages,
     )
 
 
@@ -54,7 +71,13 @@ def _version(name: str, given: models.Version) -> model.Version:
         backends=tuple(model.Backend(backend.url, backend.weight) for backend in given.backends),
         build=given.build,
         health=model.HealthCheck(**dict(given.health)) if given.health else None,
+        tls=_backend_tls(given.tls),
     )
+
+
+def _backend_tls(given: models.BackendTls) -> model.BackendTls:
+    pair = model.KeyPair(given.cert, given.key_) if given.cert and given.key_ else None
+    return model.BackendTls(given.ca, given.verify, given.server_name, pair)
 
 
 def _unit(kind: str, name: str) -> model.UnitSource:

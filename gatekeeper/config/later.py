@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 
 from gatekeeper.config.problems import listed
-from gatekeeper.config.tree import KeyPath, Mapping, Node, Report, Sequence
+from gatekeeper.config.tree import KeyPath, Mapping, Node, Report
 
 _TOP = frozenset({"plans", "flags", "freeze", "notify", "releases", "analysis", "trip", "guard"})
 _SERVICE = frozenset({"mirror", "plan", "plans", "flags", "analysis", "trip", "guard", "freeze", "notify", "retain"})
-_VERSION = frozenset({"tls"})
-_LISTEN = frozenset({"tls", "proxy_protocol"})
 
 
 def refuse_later_keys(root: Node, report: Report) -> None:
@@ -22,8 +20,6 @@ def refuse_later_keys(root: Node, report: Report) -> None:
 
 
 def _way_out(path: KeyPath) -> str:
-    if path[:1] == ("listen",):
-        return "a plain listener; let a front proxy end TLS"
     return f"the keys of `gatekeeper schema`; not yet: {listed(sorted(_SERVICE if path else _TOP))}"
 
 
@@ -32,14 +28,7 @@ def _levels(root: Node) -> Iterator[tuple[KeyPath, Node, frozenset[str]]]:
     yield (), root, _TOP
     if not isinstance(root, Mapping):
         return
-    listen, services = root.get("listen"), root.get("services")
-    if isinstance(listen, Sequence):
-        for index, item in enumerate(listen.items):
-            yield ("listen", index), item, _LISTEN
+    services = root.get("services")
     if isinstance(services, Mapping):
         for name, service in services.entries.items():
             yield ("services", name), service.value, _SERVICE
-            versions = service.value.get("versions") if isinstance(service.value, Mapping) else None
-            if isinstance(versions, Mapping):
-                for version, one in versions.entries.items():
-                    yield ("services", name, "versions", version), one.value, _VERSION

@@ -7,15 +7,18 @@ The parts, in the order they run; each but the last adds to one report, so that 
 3. ``substitute``: empty values, bare yes and no, ``${...}``, relative paths.
 4. ``validate``: every key by itself, by the models.
 5. ``checks``: what needs several keys.
-6. ``convert``: models to the values of ``core.model``.
+6. ``certificates`` and ``pages``: the files that are named, and what they hold.
+7. ``convert``: models to the values of ``core.model``.
 """
 
 from pathlib import Path
 
+from gatekeeper.config.certificates import check_certificates
 from gatekeeper.config.checks import check
 from gatekeeper.config.convert import definition
 from gatekeeper.config.include import Gatherer
 from gatekeeper.config.later import refuse_later_keys
+from gatekeeper.config.pages import read_pages
 from gatekeeper.config.problems import ConfigError
 from gatekeeper.config.substitute import refuse_traps, resolve_paths, substitute
 from gatekeeper.config.tree import Mapping, Node, Place, Report, Source, shown
@@ -23,11 +26,15 @@ from gatekeeper.config.validate import validate
 from gatekeeper.core.model import Definition
 
 
-def load_file(path: str | Path) -> Definition:
-    """What the file at ``path`` and its includes define. Raises ConfigError with every problem."""
+def load_file(path: str | Path, *, now: float | None = None) -> Definition:
+    """What the file at ``path`` and its includes define. Raises ConfigError with every problem.
+
+    With ``now``, in wall seconds, a certificate that is not valid then is one of them. Who starts does without: a proxy
+    that stays away for a date is worse than one whose clients complain.
+    """
     report = Report()
     root = Gatherer(report).file(str(path))
-    return _checked(root, Source(str(path), Path(path).absolute().parent), report)
+    return _checked(root, Source(str(path), Path(path).absolute().parent), report, now)
 
 
 def load_text(text: str | bytes, name: str, base_dir: str | Path) -> Definition:
@@ -41,7 +48,7 @@ def load_text(text: str | bytes, name: str, base_dir: str | Path) -> Definition:
     return _checked(Gatherer(report).text(data, source), source, report)
 
 
-def _checked(root: Node | None, source: Source, report: Report) -> Definition:
+def _checked(root: Node | None, source: Source, report: Report, now: float | None = None) -> Definition:
     if root is None and not report:
         report.add(Place(source, 1, 1), (), "the file is empty", allowed="at least services with one version")
     if root is not None and not isinstance(root, Mapping):
@@ -53,6 +60,8 @@ def _checked(root: Node | None, source: Source, report: Report) -> Definition:
         resolve_paths(root)
         file = validate(root, report)
         check(root, report)
+        check_certificates(root, report, now)
+        pages = read_pages(root, report)
         if file is not None and not report:
-            return definition(file)
+            return definition(file, pages)
     raise ConfigError(report.problems(source.name))

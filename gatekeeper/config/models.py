@@ -17,13 +17,14 @@ from gatekeeper.config.addresses import (
     NETWORK,
     PREFIX,
     REQUEST_PATH,
+    SERVER_NAME,
     SOCKET,
     TCP_ADDRESS,
     UNIT,
 )
 from gatekeeper.config.base import Many, Model, key
 from gatekeeper.config.matching import Rule, Weights
-from gatekeeper.config.values import BOOLEAN, NAME, PERCENT, choice, duration, size, text, whole
+from gatekeeper.config.values import BOOLEAN, NAME, PAGE_KEY, PERCENT, TLS_VERSION, choice, duration, size, text, whole
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -51,10 +52,26 @@ class _TextOrMapping(Model):
         return {"anyOf": [mapping["properties"][cls._required()], mapping]}
 
 
+class Certificate(Model):
+    """A certificate and its key. The settings of a listener as a whole stand in the first one of its list."""
+
+    cert: Annotated[str, FILE] = Field(description="PEM file: the certificate, then its intermediates.")
+    key_: Annotated[str, FILE] = Field(alias="key", description="PEM file: the private key, without a password.")
+    min_version: Annotated[str, TLS_VERSION] = key("1.2", "Least version of TLS.")
+    client_ca: Annotated[str, FILE] | None = key(None, "PEM file: who may have signed the certificates of clients.")
+    client_auth: Annotated[str, choice("required", "optional")] | None = key(
+        None, "Whether clients must show a certificate. Default with client_ca: required."
+    )
+
+
 class Listen(_TextOrMapping):
     """One listening address; the text alone is enough."""
 
     address: Annotated[str, LISTEN] = Field(description="ADDRESS:PORT (IPv6 in brackets) or unix:/PATH.")
+    tls: Annotated[tuple[Certificate, ...], Many(1, 256, alone=False, mapping=True)] | None = key(
+        None, "TLS: a certificate, or a list of which each client gets the one for the name it asks for."
+    )
+    proxy_protocol: _Switch = key(False, "Whether each connection begins with a PROXY header, version 1 or 2.")
 
 
 class Admin(Model):
@@ -90,7 +107,7 @@ class Log(Model):
 class Backend(_TextOrMapping):
     """One address of a version; the text alone is enough."""
 
-    url: Annotated[str, BACKEND] = Field(description="http://HOST:PORT or unix:/PATH.")
+    url: Annotated[str, BACKEND] = Field(description="http://HOST:PORT, https://HOST:PORT or unix:/PATH.")
     weight: Annotated[int, whole(1, 1000)] = key(1, "Share among the backends of its version.")
 
 
@@ -107,6 +124,18 @@ class Health(Model):
     fall: Annotated[int, whole(1, 100)] = key(3, "Failed checks in a row that eject a ready backend.")
 
 
+class BackendTls(Model):
+    """TLS to the https backends of a version."""
+
+    ca: Annotated[str, FILE] | None = key(None, "PEM file of trusted authorities. Default: those of the system.")
+    verify: _Switch = key(True, "Whether the backend's certificate and its name are verified.")
+    server_name: Annotated[str, SERVER_NAME] | None = key(
+        None, "Name that is asked for and verified. Default: the host of the url."
+    )
+    cert: Annotated[str, FILE] | None = key(None, "PEM file: the certificate shown to the backend.")
+    key_: Annotated[str, FILE] | None = key(None, "PEM file: its private key.", alias="key")
+
+
 class Version(Model):
     """A deployed build and its backends."""
 
@@ -115,6 +144,7 @@ class Version(Model):
     )
     build: Annotated[str, text(1, 200)] | None = key(None, "Free text, shown everywhere, kept in history.")
     health: Health | None = key(None, "Active health checks. Without them a backend counts as ready.")
+    tls: BackendTls = key({}, "TLS to backends with https.")
 
 
 class Sticky(Model):
@@ -146,6 +176,7 @@ class Timeouts(Model):
     idle: Annotated[float, duration(0.1, _DAY)] = key(
         "60s", "A connection without a request is closed after this time."
     )
+    tunnel: Annotated[float, duration(0.1, 7 * _DAY)] = key("1h", "A WebSocket that says nothing is closed after this.")
     drain: Annotated[float, duration(0, _HOUR)] = key("30s", "Requests under way may end in this time.")
 
 
@@ -177,6 +208,9 @@ class Service(Model):
     timeouts: Timeouts = key({}, "Times a client or backend may take.")
     retries: Retries = key({}, "Tries after the first.")
     skew: Annotated[float, duration(0, 7 * _DAY)] = key(0, "How long an open page keeps its version; 0: off.")
+    error_pages: Annotated[dict[Annotated[str, PAGE_KEY], Annotated[str, FILE]], Field(min_length=1)] | None = key(
+        None, "HTML files for errors gatekeeper makes, by status (502) or class (5xx); dir: a directory of 502.html, …"
+    )
 
 
 class File(Model):

@@ -2,8 +2,9 @@
 
 import os
 import re
+from collections.abc import Iterator
 
-from gatekeeper.config.tree import KeyPath, Mapping, Node, Report, Scalar, shown, walk
+from gatekeeper.config.tree import KeyPath, Mapping, Node, Report, Scalar, Sequence, shown, walk
 
 MAX_SECRET = 64 * 1024
 """Bytes of a ``${file:...}``: keys and tokens are far smaller."""
@@ -13,7 +14,16 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _OFF_IS_A_WORD: frozenset[KeyPath] = frozenset({("log", "access")})
-_PATHS: tuple[KeyPath, ...] = (("admin", "socket"), ("admin", "tokens"), ("state",))
+# Where values are paths of files. A star is every name or item; a list of one mapping may be written as the mapping.
+_PATHS: tuple[KeyPath, ...] = (
+    ("admin", "socket"),
+    ("admin", "tokens"),
+    ("state",),
+    *(("listen", "*", "tls", "*", name) for name in ("cert", "key", "client_ca")),
+    *(("listen", "*", "tls", name) for name in ("cert", "key", "client_ca")),
+    *(("services", "*", "versions", "*", "tls", name) for name in ("ca", "cert", "key")),
+    ("services", "*", "error_pages", "*"),
+)
 
 
 def refuse_traps(root: Node, report: Report) -> None:
@@ -90,11 +100,19 @@ def _file(scalar: Scalar, name: str) -> str | OSError:
 
 def resolve_paths(root: Node) -> None:
     """Make paths absolute: a relative one starts at the directory of the file it is written in."""
-    if not isinstance(root, Mapping):
-        return
     for path in _PATHS:
-        node: Node | None = root
-        for step in path:
-            node = node.get(str(step)) if isinstance(node, Mapping) else None
-        if isinstance(node, Scalar) and node.text and not node.null:
-            node.text = os.path.normpath(node.place.source.base / node.text)
+        for node in _at(root, path):
+            if isinstance(node, Scalar) and node.text and not node.null:
+                node.text = os.path.normpath(node.place.source.base / node.text)
+
+
+def _at(node: Node, path: KeyPath) -> Iterator[Node]:
+    if not path:
+        yield node
+    elif isinstance(node, Mapping):
+        names = node.entries if path[0] == "*" else (name for name in node.entries if name == path[0])
+        for name in names:
+            yield from _at(node.entries[name].value, path[1:])
+    elif isinstance(node, Sequence) and path[0] == "*":
+        for item in node.items:
+            yield from _at(item, path[1:])

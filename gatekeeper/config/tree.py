@@ -106,17 +106,21 @@ class Spot:
 
 def locate(root: Node, path: KeyPath) -> Spot:
     """Follow ``path`` as far as the file goes: a key that is missing leads to the mapping that lacks it."""
-    node, key, walked = root, None, 0
+    node: Node = root
+    key: Scalar | None = None
+    walked: list[Step] = []
     for step in path:
         if isinstance(node, Mapping) and isinstance(step, str) and step in node.entries:
             entry = node.entries[step]
             node, key = entry.value, entry.key
         elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
             node, key = node.items[step], None
+        elif isinstance(node, Mapping) and isinstance(step, int):
+            continue  # a list of one mapping, written as the mapping
         else:
             break
-        walked += 1
-    return Spot(node, key, path[:walked])
+        walked.append(step)
+    return Spot(node, key, tuple(walked))
 
 
 def render(path: KeyPath) -> str:

@@ -219,6 +219,25 @@ def choice(*words: str) -> Reads:
     return Reads(parse, ", ".join(words[:-1]) + f" or {words[-1]}", {"enum": list(words)})
 
 
+_VERSIONS = choice("1.2", "1.3")
+# Without quotes these are numbers to an editor.
+TLS_VERSION = Reads(_VERSIONS.parse, "1.2 or 1.3", {"enum": ["1.2", "1.3", 1.2, 1.3]})
+
+
+def read_page_key(text: str) -> str:
+    """``dir``, a status, or a class of statuses."""
+    if text != "dir" and not re.fullmatch(r"[45](\d\d|xx)", text):
+        raise WrongValueError("is no status of an error", suggestion=closest(text, ("dir", "4xx", "5xx")))
+    return text
+
+
+PAGE_KEY = Reads(
+    read_page_key,
+    "a status from 400 to 599, 4xx, 5xx or dir",
+    {"type": ["string", "integer"], "pattern": r"^(dir|[45](\d\d|xx))$"},
+)
+
+
 def text(low: int, high: int, *, hidden: bool = False, what: str = "a text") -> Reads:
     """A text of ``low`` to ``high`` characters, none of them a control character."""
     allowed = f"{what} of {low} to {high} characters on one line"

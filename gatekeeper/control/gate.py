@@ -15,18 +15,21 @@ from typing import Any, Final
 
 from gatekeeper.clock import Clock
 from gatekeeper.control.health import Monitor
+from gatekeeper.control.keyring import Keyring
 from gatekeeper.control.orphans import Identity, WorkerTable
 from gatekeeper.control.pace import DrainReport
+from gatekeeper.control.probe import probe_http
 from gatekeeper.control.publish import Acks
 from gatekeeper.control.publish import Slots as SlotsOf
 from gatekeeper.control.sockets import Listeners
 from gatekeeper.control.workers import Fleet
-from gatekeeper.core.model import State
+from gatekeeper.core.model import BackendTls, HealthCheck, State
 from gatekeeper.telemetry.block import Block
 from gatekeeper.telemetry.exposition import View
 from gatekeeper.telemetry.slots import CAPACITY, Slots
 from gatekeeper.telemetry.totals import read
 from gatekeeper.telemetry.window import Window
+from gatekeeper.tls.material import Material
 
 log = logging.getLogger("gatekeeper.gate")
 
@@ -54,6 +57,7 @@ class Gate:
         """Set when no worker of an earlier supervisor accepts connections any more."""
         self.blocks: list[Block] = []
         self.slots = Slots(CAPACITY, self._reusable)
+        self.keyring = Keyring(tell, self._send_credentials, clock)
         self.window = Window(lambda: self.blocks, self.slots.names)
 
     # Set by ``open``, in this order.
@@ -62,8 +66,9 @@ class Gate:
     fleet: Fleet
 
     async def open(self) -> None:
-        """Take the listening addresses and make what workers inherit. Raises ListenError, OSError."""
+        """Take the listening addresses and make what workers inherit. Raises ListenError, KeyringError, OSError."""
         settings = self._state.settings
+        await self.keyring.open(self._state)
         workers = settings.workers or len(os.sched_getaffinity(0))
         self._orphans = self._table.survivors()
         self.listeners = Listeners.open(settings.listen, workers, shared=bool(self._orphans))
@@ -79,7 +84,7 @@ class Gate:
             changed=self._record_workers,
             clock=self._clock,
         )
-        self.monitor = Monitor(self._tell, self.fleet.show_backends)
+        self.monitor = Monitor(self._tell, self.fleet.show_backends, probe=self._probe)
 
     async def start(self) -> None:
         """Ask every backend once, then start the workers; returns when they serve. Raises FleetError."""
@@ -89,9 +94,10 @@ class Gate:
             log.warning("some health checks took too long; their backends start as pending")
         self._stack.callback(self._record_workers)
         self._stack.push_async_callback(self.fleet.kill)
-        await self.fleet.start(self._state, self.monitor.picture())
+        await self.fleet.start(self._state, self.monitor.picture(), self.keyring.material)
         self._stack.push_async_callback(self._end_tasks)
         self._task(self._sample())
+        self._task(self.keyring.watch())
 
     async def replace_orphans(self) -> None:
         """Send away the workers an earlier supervisor left behind. Until then ``publish`` waits.
@@ -106,15 +112,17 @@ class Gate:
         self._alone.set()
 
     async def publish(self, previous: State, state: State) -> Acks:
-        """Take ``state`` up everywhere. Raises ChannelError when it is too large to send.
+        """Take ``state`` up everywhere. Raises ChannelError when it is too large to send, and KeyringError.
 
         ``previous`` is what the caller took the workers to have; the fleet knows by itself.
         """
         del previous
         await self._alone.wait()
+        material = await self.keyring.follow(state)
         changed = self.monitor.follow(state)
-        acks = await self.fleet.publish(state, self.monitor.picture() if changed else None)
+        acks = await self.fleet.publish(state, self.monitor.picture() if changed else None, material)
         self._state = state
+        self.keyring.settle(state)
         return acks
 
     def assign(self, state: State) -> SlotsOf:
@@ -155,6 +163,14 @@ class Gate:
         return [worker.document() for worker in self.fleet.view()]
 
     # Behind the scenes
+
+    async def _probe(self, url: str, check: HealthCheck, tls: BackendTls) -> str:
+        if not url.startswith("https:"):
+            return await probe_http(url, check)
+        return await probe_http(url, check, context=self.keyring.contexts.client(tls), name=tls.server_name)
+
+    async def _send_credentials(self, material: Material) -> None:
+        await self.fleet.renew(material)
 
     def _reusable(self, slot: int) -> bool:
         if read(self.blocks, slot).in_flight:

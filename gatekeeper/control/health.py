@@ -19,12 +19,11 @@ from enum import StrEnum
 from typing import Any, Final
 
 from gatekeeper.clock import Clock, SystemClock
-from gatekeeper.control.probe import probe_http
 from gatekeeper.control.publish import Picture
-from gatekeeper.core.model import HealthCheck, State
+from gatekeeper.core.model import BackendTls, HealthCheck, State, Version
 
 Emit = Callable[[Mapping[str, Any]], None]
-Probe = Callable[[str, HealthCheck], Awaitable[str]]
+Probe = Callable[[str, HealthCheck, BackendTls], Awaitable[str]]
 """Asks a backend once: "" when it is well, else what is wrong, in words. Bounds its own time by ``timeout``."""
 
 JITTER: Final = 0.1
@@ -51,6 +50,8 @@ class Health:
     since: float
     successes: int = 0
     failures: int = 0
+    tls: BackendTls = field(default_factory=BackendTls)
+    """How it is asked where its url is https."""
 
     def record(self, failure: str, now: float) -> bool:
         """Take one result ("" = well) into account; whether the condition changed."""
@@ -91,7 +92,7 @@ class Monitor:
         emit: Emit,
         on_change: Callable[[Picture], None],
         *,
-        probe: Probe = probe_http,
+        probe: Probe,
         clock: Clock | None = None,
         jitter: Callable[[], float] = lambda: random.uniform(1 - JITTER, 1 + JITTER),
     ) -> None:
@@ -110,8 +111,8 @@ class Monitor:
 
         A backend with a check starts as pending. A changed check applies from the next round on.
         """
-        wanted: dict[Key, HealthCheck | None] = {
-            (service, name, backend.url): version.health
+        wanted: dict[Key, Version] = {
+            (service, name, backend.url): version
             for service, current in state.services.items()
             for name, version in current.definition.versions.items()
             for backend in version.backends
@@ -120,13 +121,14 @@ class Monitor:
         for key in gone:
             self._forget(key)
         came = False
-        for key, check in wanted.items():
+        for key, version in wanted.items():
+            check = version.health
             known = self._watched.get(key)
             if known is not None and (known.health.check is None) == (check is None):
-                known.health.check = check
+                known.health.check, known.health.tls = check, version.tls
                 continue
             self._forget(key)
-            self._watch(key, check)
+            self._watch(key, version)
             came = True
         return came or bool(gone)
 
@@ -171,13 +173,13 @@ class Monitor:
 
     # Checking
 
-    def _watch(self, key: Key, check: HealthCheck | None) -> None:
-        now = self._clock.wall()
+    def _watch(self, key: Key, version: Version) -> None:
+        check, now = version.health, self._clock.wall()
         if check is None:
             watched = _Watched(Health(None, Condition.READY, "no health check", now))
             watched.checked.set()
         else:
-            watched = _Watched(Health(check, Condition.PENDING, "not checked yet", now))
+            watched = _Watched(Health(check, Condition.PENDING, "not checked yet", now, tls=version.tls))
             watched.task = asyncio.create_task(self._run(key, watched))
         self._watched[key] = watched
 
@@ -192,16 +194,16 @@ class Monitor:
         health = watched.health
         while (check := health.check) is not None:
             async with self._places:
-                failure = await self._ask(key[2], check)
+                failure = await self._ask(key[2], check, health.tls)
             before = health.condition
             if health.record(failure, self._clock.wall()):
                 self._tell(key, health, before)
             watched.checked.set()
             await asyncio.sleep(check.interval * self._jitter())
 
-    async def _ask(self, url: str, check: HealthCheck) -> str:
+    async def _ask(self, url: str, check: HealthCheck, tls: BackendTls) -> str:
         try:
-            return await self._probe(url, check)
+            return await self._probe(url, check, tls)
         except Exception as error:  # noqa: BLE001 - a defect must show as a failing check, not as one that stopped
             return f"the check itself failed: {error!r}"
 

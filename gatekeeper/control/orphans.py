@@ -74,7 +74,7 @@ class WorkerTable:
             return []
         return [one for one in recorded if self._lives(one)]
 
-    async def end(self, orphans: Iterable[Identity], seconds: float, settle: float = 1.0) -> list[Identity]:
+    async def end(self, orphans: Iterable[Identity], seconds: float, settle: float = 5.0) -> list[Identity]:
         """Ask the orphans to drain, and give them ``settle`` seconds to close what is idle.
 
         Whoever still finishes requests then is returned; ``reap`` ends it when its time (``seconds``) is over.

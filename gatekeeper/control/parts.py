@@ -1,6 +1,6 @@
 """What the admin API stands on, put in its hands by whoever starts it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from gatekeeper.control.feed import Feed
 from gatekeeper.control.store import Store
 from gatekeeper.control.views import Sights
 from gatekeeper.core.model import Definition
+from gatekeeper.core.outcome import Change
 
 
 class Loader(Protocol):
@@ -28,6 +29,12 @@ class Loader(Protocol):
         ...
 
 
+class Renew(Protocol):
+    async def __call__(self, actor: str, *, dry_run: bool = False) -> Sequence[Change]:
+        """What changed by it, or with ``dry_run`` would."""
+        ...
+
+
 @dataclass(slots=True)
 class Parts:
     controller: Controller
@@ -38,6 +45,8 @@ class Parts:
     metrics: Callable[[str], tuple[bytes, str]]
     """The metrics page for an Accept field: body and Content-Type."""
     clock: Clock
+    renew: Renew | None = None
+    """Takes up certificates whose files changed; None where there are none."""
     tokens_path: str | None = None
     tokens: Tokens = field(default_factory=Tokens)
     """Replaced as a whole when the file is read again."""

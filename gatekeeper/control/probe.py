@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 
 import aiohttp
 
@@ -12,11 +13,14 @@ from gatekeeper.core.model import HealthCheck
 _AGENT = f"gatekeeper/{gatekeeper.__version__} (health check)"
 
 
-async def probe_http(url: str, check: HealthCheck) -> str:
+async def probe_http(
+    url: str, check: HealthCheck, *, context: ssl.SSLContext | None = None, name: str | None = None
+) -> str:
     """Ask once: empty when ``check.path`` answers one of ``check.status`` within ``check.timeout`` s, else the reason.
 
-    ``url`` is normalised as in ``model.Backend``. Redirects are answers, not invitations; the body is not read, since
-    the status decides. Never raises but for cancellation.
+    ``url`` is normalised as in ``model.Backend``; ``context`` is for one with https, ``name`` what to ask for and
+    verify there instead of its host. Redirects are answers, not invitations; the body is not read, since the status
+    decides. Never raises but for cancellation.
     """
     path = url.removeprefix("unix:") if url.startswith("unix:") else None
     base = "http://localhost" if path is not None else url
@@ -34,7 +38,9 @@ async def probe_http(url: str, check: HealthCheck) -> str:
                 auto_decompress=False,
                 headers={"User-Agent": _AGENT, "Accept": "*/*"},
             ) as session,
-            session.get(base + check.path, allow_redirects=False) as response,
+            session.get(
+                base + check.path, allow_redirects=False, ssl=context or True, server_hostname=name
+            ) as response,
         ):
             if response.status in check.status:
                 return ""
@@ -47,6 +53,12 @@ async def probe_http(url: str, check: HealthCheck) -> str:
 
 
 def _in_words(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return f"the certificate is not accepted: {getattr(cause, 'verify_message', '') or cause}"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        reason = getattr(error.os_error, "reason", None) or "no TLS"
+        return f"the TLS handshake failed: {reason.lower().replace('_', ' ')}"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, socket.gaierror):
         return "the host name is not known"

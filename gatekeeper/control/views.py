@@ -10,6 +10,7 @@ from gatekeeper.control.store import Revision
 from gatekeeper.core import codec
 from gatekeeper.core.model import Backend, Service, ServiceState, State, Version
 from gatekeeper.core.outcome import plain
+from gatekeeper.core.reload import sizes
 
 Document = dict[str, Any]
 
@@ -96,9 +97,10 @@ def brief(service: ServiceState, sights: Sights) -> Document:
 
 
 def full(state: State, service: ServiceState, sights: Sights) -> Document:
-    """A service with its definition. Keys that sign passes are counted, never shown."""
+    """A service with its definition. Keys that sign passes are counted, never shown; error pages are measured."""
     definition = codec.dump(service.definition)
     definition["testers"]["keys"] = len(service.definition.testers.keys)
+    definition["error_pages"] = sizes(service.definition.error_pages)
     undo = [{"revision": item.revision, "split": plain(item.weights)} for item in reversed(service.running.undo)]
     return {
         **brief(service, sights),

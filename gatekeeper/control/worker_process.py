@@ -55,6 +55,7 @@ class WorkerProcess(asyncio.Protocol):
         self._process: asyncio.subprocess.Process | None = None
         self._waiter: asyncio.Task[None] | None = None
         self._acks: list[tuple[int, asyncio.Future[str]]] = []
+        self._renewals: dict[int, asyncio.Future[str]] = {}
 
     @classmethod
     async def spawn(
@@ -113,6 +114,13 @@ class WorkerProcess(asyncio.Protocol):
             self._acks.append((revision, future))
         return future
 
+    def renewal(self, serial: int) -> "asyncio.Future[str]":
+        """Done with "" when the certificates of this serial number are in use, or with the reason why not."""
+        future = self._renewals[serial] = asyncio.get_running_loop().create_future()
+        if not self.alive:
+            future.set_result("")  # its successor begins with them
+        return future
+
     def kill(self, why: str) -> None:
         """End it at once; ``why`` becomes the reason of its death."""
         if self._process is None or not self.alive:
@@ -155,6 +163,10 @@ class WorkerProcess(asyncio.Protocol):
             self._ready(self)
         elif kind == "drained":
             self.report = message
+        elif kind == "credentials_taken":
+            future = self._renewals.pop(int(message.get("serial", 0)), None)
+            if future is not None and not future.done():
+                future.set_result(str(message.get("why", "")))
 
     def _settle(self, revision: int, result: str) -> None:
         for wanted, future in self._acks:
@@ -173,6 +185,10 @@ class WorkerProcess(asyncio.Protocol):
             if not future.done():
                 future.set_result(f"it ended: {reason}")
         self._acks.clear()
+        for future in self._renewals.values():
+            if not future.done():
+                future.set_result("")  # its successor begins with them
+        self._renewals.clear()
         self.exited.set_result(reason)
 
 

@@ -27,6 +27,7 @@ from gatekeeper.control.sockets import Endpoint
 from gatekeeper.control.worker_process import WORKER_COMMAND, Phase, WorkerProcess
 from gatekeeper.core.model import State
 from gatekeeper.errors import GatekeeperError
+from gatekeeper.tls.material import Material
 
 Emit = Callable[[Mapping[str, Any]], None]
 
@@ -87,18 +88,21 @@ class Fleet:
         self._clock = clock or SystemClock()
         self._state: State | None = None
         self._picture: Picture = {}
+        self._material = Material()
+        self._serial = 0
+        """How many materials were sent."""
         self._stopped = asyncio.Event()
         self._cut = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
 
     # Life
 
-    async def start(self, state: State, picture: Picture) -> None:
+    async def start(self, state: State, picture: Picture, material: Material | None = None) -> None:
         """Start a worker in every slot; returns when all of them are ready.
 
         Raises FleetError when one ends or is not ready in ``Pace.start`` seconds; all are ended then.
         """
-        self._state, self._picture = state, picture
+        self._state, self._picture, self._material = state, picture, material or Material()
         for slot in self._slots:
             slot.keeper = asyncio.create_task(self._keep(slot))
         self._watcher = asyncio.create_task(self._watch())
@@ -155,10 +159,11 @@ class Fleet:
 
     # What goes down
 
-    async def publish(self, state: State, picture: Picture | None = None) -> Acks:
+    async def publish(self, state: State, picture: Picture | None = None, material: Material | None = None) -> Acks:
         """Send what changed since the last state to every worker and wait for all acks.
 
-        ``picture``, where given, are the states of the new state's backends, in force with it and not before. When
+        ``picture``, where given, are the states of the new state's backends, in force with it and not before;
+        ``material``, where given, what the files hold that this state and the one before name. When
         this returns no process routes by an earlier revision: who did not acknowledge in ``Pace.acknowledge`` seconds,
         or refused, was ended. Its successor, which starts with ``state``, is waited for too, unless it keeps dying.
         Not for two callers at once. Raises ChannelError when the state is too large to send; nothing was sent then.
@@ -173,6 +178,8 @@ class Fleet:
             frames.insert(0, channel.encode(publish.backends(publish.union(self._picture, picture))))
             frames.append(channel.encode(publish.backends(picture)))
             self._picture = picture
+        if material is not None:
+            frames.insert(0, channel.encode(self._credentials(material)))
         self._state = state
         frame = b"".join(frames)
         for slot in self._slots:
@@ -214,6 +221,35 @@ class Fleet:
             async with asyncio.timeout(self._pace.acknowledge):
                 await asyncio.shield(worker.exited)
         return False
+
+    async def renew(self, material: Material) -> None:
+        """Give every worker new certificates and wait until it uses them; who does not is replaced by one that does.
+
+        Raises ChannelError when they are too large to send; nothing was sent then.
+        """
+        frame = channel.encode(self._credentials(material))
+        serial = self._serial
+        waits = []
+        for slot in self._slots:
+            if slot.worker is not None:
+                waits.append(self._renewed(slot.worker, slot.worker.renewal(serial)))
+                slot.worker.send(frame)
+        await asyncio.gather(*waits)
+
+    async def _renewed(self, worker: WorkerProcess, renewal: "asyncio.Future[str]") -> None:
+        seconds = self._pace.start if worker.phase is Phase.STARTING else self._pace.acknowledge
+        try:
+            async with asyncio.timeout(seconds):
+                refused = await renewal
+        except TimeoutError:
+            refused = f"no answer within {seconds:g} s"
+        if refused:
+            worker.kill(f"did not take up new certificates: {refused}")
+
+    def _credentials(self, material: Material) -> channel.Message:
+        self._material = material
+        self._serial += 1
+        return {"type": "credentials", "serial": self._serial, **material.message()}
 
     def show_backends(self, picture: Picture) -> None:
         """Tell every worker the states of all backends."""
@@ -305,6 +341,8 @@ class Fleet:
             worker.kill("the supervisor stopped")
         self._changed()
         assert self._state is not None  # noqa: S101 - start sets it before the first keeper runs
+        if self._serial or self._material.pairs or self._material.authorities:
+            worker.send(channel.encode(self._credentials(self._material)))
         worker.send(channel.encode(publish.whole(self._state, self._assign(self._state))))
         worker.send(channel.encode(publish.backends(self._picture)))
         return await worker.exited

@@ -178,7 +178,7 @@ async def reload_file(
     reset_split: bool = False,
     dry_run: bool = False,
 ) -> Result:
-    """Take up the file, and the token file with it; all of both or nothing.
+    """Take up the file, and the token file with it; all of both or nothing. Then certificates whose files changed.
 
     Raises ProblemError: 422 with everything that is wrong, or why it is refused.
     """
@@ -197,6 +197,9 @@ async def reload_file(
     result = await submit(parts, command, dry_run=dry_run)
     if not dry_run:
         parts.tokens = tokens
+    if parts.renew is not None:
+        renewed = await parts.renew(actor, dry_run=dry_run)
+        result = replace(result, changes=[*result.changes, *codec.dump(list(renewed))])
     return result
 
 

@@ -195,6 +195,7 @@ class Timeouts:
     connect: float = 5.0
     response: float = 60.0
     idle: float = 60.0
+    tunnel: float = 3600.0
     drain: float = 30.0
 
 

@@ -6,6 +6,7 @@ otherwise, and a service that comes back after it was gone comes back as it was.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from hashlib import blake2b
 from typing import Any
 
 from gatekeeper.core import running
@@ -174,6 +175,8 @@ def _compare_services(path: str, before: ServiceState, after: ServiceState) -> I
         if item.name == "split":
             if dict(old.split) != dict(new.split):
                 yield Change(f"{path}.split in the file", plain(old.split), plain(new.split))
+        elif item.name == "error_pages":
+            yield from _differ(f"{path}.error_pages", sizes(old.error_pages), sizes(new.error_pages))
         elif item.name not in ("versions", "rules"):
             yield from _differ(f"{path}.{item.name}", getattr(old, item.name), getattr(new, item.name))
 
@@ -202,6 +205,14 @@ def _compare_rules(path: str, old: Service, new: Service) -> Iterator[Change]:
         yield Change(f"{path}.rules, in order", kept, order)
 
 
+def sizes(pages: Mapping[str, str]) -> dict[str, str]:
+    """Error pages as they are shown: what is in them says the digest, for people it is too long."""
+    return {
+        status: f"{len(page.encode())} bytes, {blake2b(page.encode(), digest_size=4).hexdigest()}"
+        for status, page in pages.items()
+    }
+
+
 def _differ(path: str, old: object, new: object) -> Iterator[Change]:
     if old == new:
         return
@@ -209,13 +220,13 @@ def _differ(path: str, old: object, new: object) -> Iterator[Change]:
     if not isinstance(before, dict) or not isinstance(after, dict):
         yield Change(path, before, after)
         return
-    for key in before:
+    for key in [*before, *(key for key in after if key not in before)]:
         if key == "keys":
             # The keys of testers sign passes: whoever reads a difference must not be able to.
             if before[key] != after[key]:
                 yield Change(f"{path}.{key}", f"{len(before[key])} keys", f"{len(after[key])} keys, changed")
-        elif before[key] != after[key]:
-            yield Change(f"{path}.{_KEY_IN_FILE.get(key, key)}", before[key], after[key])
+        elif before.get(key) != after.get(key):
+            yield Change(f"{path}.{_KEY_IN_FILE.get(key, key)}", before.get(key), after.get(key))
 
 
 _KEY_IN_FILE = {"networks": "from"}

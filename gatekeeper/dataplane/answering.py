@@ -1,8 +1,11 @@
 """The response half of an exchange: read strictly, passed on at once, never looking complete when it is not."""
 
+import ssl
 import time
 
+from gatekeeper.dataplane.retry import connect_fault
 from gatekeeper.dataplane.sending import Sending
+from gatekeeper.dataplane.tunnel import switch
 from gatekeeper.errors import Fault, Source
 from gatekeeper.http1.errors import BadMessageError
 from gatekeeper.http1.framing import LAST_CHUNK, CloseDecoder, decoder, encode_chunk
@@ -29,7 +32,9 @@ class Answering(Sending):
         while True:
             end = data.find(b"\r\n\r\n") + 4
             if end < 4:
-                if len(data) > MAX_RESPONSE_HEAD or data[:5] != b"HTTP/"[: len(data)]:
+                # A LF that no CR precedes cannot become part of a valid head: say so now, not at the deadline.
+                bare = data.count(b"\n") != data.count(b"\r\n")
+                if bare or len(data) > MAX_RESPONSE_HEAD or data[:5] != b"HTTP/"[: len(data)]:
                     self.try_failed(Fault.BAD_RESPONSE)
                 else:
                     self.partial = data
@@ -49,7 +54,8 @@ class Answering(Sending):
                 break
             self.interim += 1
             if head.status == 101 or self.interim > MAX_INTERIM:
-                self.try_failed(Fault.BAD_RESPONSE)  # RFC 9110 section 15.2.2: 101 only to who asked
+                if head.status != 101 or not switch(self, head, data):
+                    self.try_failed(Fault.BAD_RESPONSE)  # RFC 9110 section 15.2.2: 101 only to who asked
                 return
             if self.head.minor:  # RFC 9110 section 15.2: no interim answer to HTTP/1.0
                 self.downstream.write(head.line + head.forward + b"\r\n\r\n")
@@ -120,7 +126,7 @@ class Answering(Sending):
             if self.rechunk:
                 downstream.write(b"0\r\n" + response.trailers + b"\r\n" if response.trailers else LAST_CHUNK)
             self._response_done(now, clean=not response.rest)
-        else:
+        elif not downstream.blocked:
             downstream.deadline = now + self.decision.service.definition.timeouts.response
 
     def _response_done(self, now: float, *, clean: bool) -> None:
@@ -138,7 +144,9 @@ class Answering(Sending):
         if upstream is not None:
             self.upstream = None
             upstream.exchange = None
-            if upstream.last or not clean:
+            if upstream.transport.get_write_buffer_size():
+                upstream.transport.abort()  # it answered without reading the request, and may never read it
+            elif upstream.last or not clean:
                 upstream.transport.close()  # bytes behind the end belong to no request
             else:
                 if downstream.blocked:
@@ -151,7 +159,9 @@ class Answering(Sending):
         """The backend's connection ended; ``exc`` is None where the backend closed it in an orderly way."""
         self.upstream = None
         response = self.response
-        if response is None:
+        if response is None and isinstance(exc, ssl.SSLError) and not reused:
+            self.try_failed(connect_fault(exc))  # in TLS 1.3 a backend refuses our certificate after the handshake
+        elif response is None:
             self.lost_before_answer(reused=reused)
         elif isinstance(response, CloseDecoder) and exc is None:
             response.done = True

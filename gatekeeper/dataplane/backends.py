@@ -6,10 +6,13 @@ snapshot sees them.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gatekeeper.core.routing import RoutingTable
+from gatekeeper.dataplane.link import ClientLink
+from gatekeeper.tls.material import Contexts
 
 if TYPE_CHECKING:
     from gatekeeper.dataplane.upstream import Upstream
@@ -30,7 +33,7 @@ Key = tuple[str, str, str]
 class Backend:
     """One address of a version. ``state`` is ready, pending, ejected or draining; only ready ones get requests."""
 
-    __slots__ = ("connections", "idle", "in_flight", "key", "named", "state", "url")
+    __slots__ = ("connections", "idle", "in_flight", "key", "named", "secure", "state", "url")
 
     def __init__(self, key: Key) -> None:
         self.key = key
@@ -40,11 +43,18 @@ class Backend:
         self.connections = 0
         self.idle: list[Upstream] = []
         self.named = True
+        self.secure: Secure | None = None
 
     @property
     def authority(self) -> bytes:
         """What stands in Host where a client sent none."""
-        return b"localhost" if self.url.startswith("unix:") else self.url.removeprefix("http://").encode()
+        return b"localhost" if self.url.startswith("unix:") else self.url.partition("://")[2].encode()
+
+    def protect(self, secure: "Secure | None") -> None:
+        """Connect by these means from now on; what was connected by others is not used again."""
+        if secure != self.secure:
+            self.secure = secure
+            self.close_idle(float("inf"))
 
     def take(self) -> "Upstream | None":
         """The most recently used idle connection: the one least likely to be closed by the backend just now."""
@@ -72,12 +82,29 @@ class Backend:
             self.idle.pop(0).transport.close()
 
     async def connect(self, loop: asyncio.AbstractEventLoop, factory: Callable[[], "Upstream"]) -> None:
-        """Make a new connection. Raises OSError; the caller bounds the time."""
+        """Make a new connection. Raises OSError (ssl.SSLError is one); the caller bounds the time."""
         if self.url.startswith("unix:"):
             await loop.create_unix_connection(factory, self.url[5:])
             return
-        host, _, port = self.url.removeprefix("http://").rpartition(":")
-        await loop.create_connection(factory, host.strip("[]"), int(port))
+        host, _, port = self.url.partition("://")[2].rpartition(":")
+        host = host.strip("[]")
+        if self.secure is None:
+            await loop.create_connection(factory, host, int(port))
+            return
+        link = ClientLink(factory(), self.secure.context, self.secure.name or host, loop)
+        try:
+            await loop.create_connection(lambda: link, host, int(port))
+            await link.ready
+        except BaseException:
+            link.abort()
+            raise
+
+
+class Secure(NamedTuple):
+    """TLS to a backend: the context, and the name to ask for and verify where it is not the url's host."""
+
+    context: ssl.SSLContext
+    name: str | None
 
 
 class Group:
@@ -171,10 +198,27 @@ class Backends:
             if group is not None:
                 ready[slot] = group.refresh()
 
+    def protect(self, table: RoutingTable, contexts: Contexts) -> None:
+        """Connect by TLS where a table's backends ask for it. Raises PemError or MissingError, see ``contexts``."""
+        for service in table.services.values():
+            for route in service.versions.values():
+                tls = route.version.tls
+                for entry in route.version.backends:
+                    backend = self._known.get((service.name, route.name, entry.url))
+                    if backend is not None and entry.url.startswith("https:"):
+                        backend.protect(Secure(contexts.client(tls), tls.server_name))
+
     def sweep(self, now: float) -> None:
         for backend in self._known.values():
             if backend.idle:
                 backend.close_idle(now - IDLE_SECONDS)
+
+    def make_room(self, most: int) -> None:
+        """Close an idle connection if ``most`` are open: descriptors are for those in use. Before one is made."""
+        if sum(backend.connections for backend in self._known.values()) >= most:
+            idle = max((backend.idle for backend in self._known.values()), key=len)
+            if idle:
+                idle.pop(0).transport.close()
 
     def close(self) -> None:
         for backend in self._known.values():

@@ -10,16 +10,15 @@ A connection is in one of four phases, told by ``exchange`` and ``phase``:
 """
 
 import asyncio
-import os
-import re
-import socket
-import struct
 import time
 from typing import TYPE_CHECKING, cast
 
+from gatekeeper.dataplane.entries import note_refusal
 from gatekeeper.dataplane.exchange import Exchange
 from gatekeeper.dataplane.forward import Client, client_address, is_secure
-from gatekeeper.dataplane.replies import local_reply
+from gatekeeper.dataplane.leaving import has_left, has_unread
+from gatekeeper.dataplane.replies import local_reply, wants_html
+from gatekeeper.dataplane.tunnel import Tunnel
 from gatekeeper.errors import Fault
 from gatekeeper.http1.errors import BadMessageError
 from gatekeeper.http1.request import RequestHead, read_fields
@@ -35,16 +34,13 @@ MAX_AHEAD = 64 * 1024
 # How long and how much is thrown away after a final answer; nginx lingers up to 30 s, enough here is one round trip.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 1024 * 1024
+# When the worker stops, an idle connection is kept this long: a client that is in the middle of its work sends its next
+# request by then and is answered with ``Connection: close``. Closing at once would cross with that request.
+LAST_REQUEST_SECONDS = 0.5
 # Seconds a closing connection may take to deliver what was written.
 CLOSE_SECONDS = 10.0
 # Empty lines allowed before a request line (RFC 9112 section 2.2), for clients that end a body with one.
 MAX_BLANK = 4
-
-# struct linger of socket(7), on and 0 s: what is unsent is thrown away and the peer gets a reset.
-_NO_LINGER = struct.pack("ii", 1, 0)
-
-# A LF that no CR precedes cannot become part of a valid head: answer at once, not at the deadline.
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 monotonic = time.monotonic
 
@@ -54,17 +50,17 @@ class Downstream(asyncio.Protocol):
 
     __slots__ = (
         "ahead", "blocked", "client", "deadline", "discarded", "exchange", "held", "loop", "phase", "plane",
-        "transport",
+        "transport", "unsent",
     )  # fmt: skip
 
     def __init__(self, plane: "Plane", loop: asyncio.AbstractEventLoop) -> None:
         self.plane = plane
         self.loop = loop
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | Tunnel | None = None
         self.phase = IDLE
         self.ahead = b""
         self.blocked = self.held = False
-        self.discarded = 0
+        self.discarded = self.unsent = 0
         self.deadline = 0.0
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.client: Client = cast("Client", None)
@@ -76,20 +72,18 @@ class Downstream(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else ""
-        self.client = Client(address, trusted=plane.trusts(address))
+        secure = transport.get_extra_info("ssl_object") is not None
+        self.client = Client(address, trusted=plane.trusts(address), secure=secure)
         # A fresh connection has the time of a head to send its first byte: opening many and saying nothing is free
         # for an attacker, waiting `idle` for each is not for us.
         self.deadline = monotonic() + plane.head_seconds
-        plane.recorder.accepted()
-        plane.connections.add(self)
-        if len(plane.connections) > plane.max_connections:
-            plane.recorder.refused(Refusal.CONNECTION_LIMIT)
-            self.write(local_reply(Fault.CONNECTION_LIMIT.value))
-            self.linger()
+        plane.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the reason does not matter
         plane = self.plane
         plane.connections.discard(self)
+        plane.turned_away.discard(self)
+        plane.held.discard(self)
         plane.recorder.closed()
         if self.exchange is not None:
             self.exchange.on_client_lost()
@@ -98,20 +92,33 @@ class Downstream(asyncio.Protocol):
         """A client that closes its side is taken as gone.
 
         A full close looks the same, and backends must learn at once that nobody waits. Answers already written are
-        still delivered.
+        still delivered. What an end means in a tunnel is not ours to say: it is passed on.
         """
+        self.plane.flush()
+        exchange = self.exchange
+        if isinstance(exchange, Tunnel):
+            return exchange.on_client_eof()
+        if exchange is not None and exchange.ended_by_close:
+            self.reset()  # who has ended only its own side would take our close for the end of a whole answer
         return False
 
     def pause_writing(self) -> None:
         self.blocked = True
         exchange = self.exchange
-        if exchange is not None and exchange.upstream is not None:
+        if exchange is None:
+            if self.phase == IDLE:  # who does not read answers may not ask for more: our own need no backend
+                self.hold_reading()
+        elif exchange.upstream is not None:
             exchange.upstream.transport.pause_reading()
+            exchange.on_blocked()
 
     def resume_writing(self) -> None:
         self.blocked = False
         exchange = self.exchange
-        if exchange is not None and exchange.upstream is not None:
+        if exchange is None:
+            if self.phase == IDLE:
+                self._go_on()
+        elif exchange.upstream is not None:
             exchange.upstream.transport.resume_reading()
             exchange.on_unblocked()
 
@@ -125,29 +132,31 @@ class Downstream(asyncio.Protocol):
             return
         if not exchange.request_done and not self.ahead:
             data = exchange.on_request_data(data)
-        if data and not self.transport.is_closing():
-            if self.phase == LINGER:
-                self._discard(data)
-            else:
-                self._keep_ahead(data)
+        if data:
+            self._keep_ahead(data)
 
     # Requests
 
     def _keep_ahead(self, data: bytes) -> None:
-        self.ahead += data
-        if self.exchange is None:
-            self.loop.call_soon(self._next)
-        elif len(self.ahead) > MAX_AHEAD:
-            self.hold_reading()
+        """Bytes behind a request: of the next one, or of nobody."""
+        if self.phase == LINGER:
+            self._discard(data)
+        elif not self.transport.is_closing():
+            self.ahead += data
+            if len(self.ahead) > MAX_AHEAD:
+                self.hold_reading()
+            if self.exchange is None:
+                self.loop.call_soon(self._next)
 
     def _on_head_bytes(self, data: bytes) -> None:
         plane = self.plane
         line_end = data.find(b"\r\n")
         # A section that is known ends in its only empty line, so it need not be looked for: 0.3 us.
-        fields = plane.request_fields.known.get(data[line_end:])
+        # (Not in all that a pipelining client sent at once: hashing that for each of its requests costs too much.)
+        fields = plane.request_fields.known.get(data[line_end:]) if len(data) <= plane.max_head else None
         body = b""
         try:
-            if fields is None or line_end <= 0 or len(data) > plane.max_head:
+            if fields is None or line_end <= 0:
                 end = data.find(b"\r\n\r\n") + 4
                 if line_end == 0:
                     self._after_blank(data)
@@ -160,7 +169,7 @@ class Downstream(asyncio.Protocol):
             head = RequestHead(data[:line_end], fields)
         except BadMessageError as error:
             self.ahead = b""
-            self._refuse(error.fault)
+            self._refuse(error.fault, head_only=data.startswith(b"HEAD "))
             return
         self.ahead = b""
         self._begin(head, body)
@@ -183,9 +192,11 @@ class Downstream(asyncio.Protocol):
         if end > plane.max_head or len(data) > plane.max_head:
             long_line = b"\n" not in data[: plane.max_head]
             self._refuse(Fault.TARGET_TOO_LONG if long_line else Fault.HEAD_TOO_LARGE)
-        elif _BARE_LF.search(data):
-            self._refuse(Fault.BAD_REQUEST)
+        elif data.count(b"\n") != data.count(b"\r\n"):
+            self._refuse(Fault.BAD_REQUEST)  # a LF without its CR is part of no valid head: say so now
         else:
+            self.ahead = b""
+            self.release_reading()  # no whole request waits, so there must be more to come
             self.ahead = data
             if self.phase != HEAD:
                 self.phase = HEAD
@@ -219,6 +230,8 @@ class Downstream(asyncio.Protocol):
             found = table.decide(head, address, unknown, secure, snapshot.ready, plane.draw, plane.wall)
             if found is None:
                 self._refuse(Fault.NO_SERVICE, head)
+                if body:
+                    self._keep_ahead(body)
                 return
             decision = found
             if not head.rehosted and table.repeats(head, decision):
@@ -229,31 +242,24 @@ class Downstream(asyncio.Protocol):
         if body:
             if exchange.request is not None and self.exchange is exchange:
                 body = exchange.on_request_data(body)
-            if body and not self.transport.is_closing():
-                if self.phase == LINGER:
-                    self._discard(body)
-                else:
-                    self._keep_ahead(body)
+            if body:
+                self._keep_ahead(body)
 
-    def _refuse(self, fault: Fault, head: RequestHead | None = None) -> None:
+    def _refuse(self, fault: Fault, head: RequestHead | None = None, *, head_only: bool = False) -> None:
         """Answer a request that no version gets, and count it under no service."""
         plane = self.plane
         info = fault.value
         keep = head is not None and head.persistent and head.length == 0 and not plane.draining
-        reply = local_reply(info, head_only=head is not None and head.method == b"HEAD", close=not keep)
+        html_wanted = head is not None and wants_html(head.values(b"accept"))
+        head_only = head_only or (head is not None and head.method == b"HEAD")
+        reply = local_reply(info, html_wanted=html_wanted, head_only=head_only, close=not keep)
         self.write(reply)
         plane.recorder.begin(0)
         plane.recorder.error(0, info.source)
         plane.recorder.finish(0, info.status, forced=False, seconds=0.0, upstream_seconds=-1.0)
         if plane.log.enabled:
             size = len(reply) - reply.find(b"\r\n\r\n") - 4
-            method, target, minor, host = (
-                (head.method, head.target, head.minor, head.host) if head else (b"", b"", 1, b"")
-            )
-            plane.log.add(
-                time.time(), self.client.address, method, target, minor, info.status, size, 0.0, -1.0, host, "", "", "",
-                "", None, 0, b"", b"", b"", info.source.label, False, 0,
-            )  # fmt: skip
+            note_refusal(plane.log, self.client.address, head, info, size)
         self.exchange_done(monotonic(), keep=keep)
 
     def exchange_done(self, now: float, *, keep: bool) -> None:
@@ -263,12 +269,19 @@ class Downstream(asyncio.Protocol):
             return
         self.phase = IDLE
         self.deadline = now + self.plane.idle_seconds
+        if self.blocked:
+            self.hold_reading()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
         if self.ahead:
             self.loop.call_soon(self._next)
-        if self.held:
-            self.release_reading()
+        self.release_reading()
 
     def _next(self) -> None:
+        if self.blocked:
+            return  # `resume_writing` comes back to it
         if self.exchange is None and self.phase == IDLE and self.ahead and not self.transport.is_closing():
             data, self.ahead = self.ahead, b""
             self._on_head_bytes(data)
@@ -281,11 +294,14 @@ class Downstream(asyncio.Protocol):
     def hold_reading(self) -> None:
         if not self.held:
             self.held = True
+            self.plane.held.add(self)
             self.transport.pause_reading()
 
     def release_reading(self) -> None:
-        if self.held:
+        """Read on, unless enough was read ahead already: then the next requests come first."""
+        if self.held and len(self.ahead) <= MAX_AHEAD:
             self.held = False
+            self.plane.held.discard(self)
             self.transport.resume_reading()
 
     def linger(self) -> None:
@@ -297,6 +313,9 @@ class Downstream(asyncio.Protocol):
         self.deadline = monotonic() + LINGER_SECONDS
         self.release_reading()
         self.plane.flush()
+        self.unsent = self.transport.get_write_buffer_size()
+        if self.unsent:  # the answer is still under way to a slow client: see `_part`
+            self.deadline = monotonic() + self.plane.idle_seconds
         if self.transport.can_write_eof():
             self.transport.write_eof()
         else:
@@ -310,6 +329,7 @@ class Downstream(asyncio.Protocol):
     def close(self) -> None:
         """Close after what was written is delivered, within CLOSE_SECONDS."""
         self.phase = LINGER
+        self.unsent = 0
         self.deadline = monotonic() + CLOSE_SECONDS
         self.plane.flush()
         self.transport.close()
@@ -317,37 +337,57 @@ class Downstream(asyncio.Protocol):
     def reset(self) -> None:
         """Close so that the client's system reports an error instead of an end (on TCP; a unix socket has no reset)."""
         self.phase = LINGER
-        self.plane.flush()
-        # A stand-in of uvloop's has a descriptor and nothing else; options set on a copy hold for the connection.
-        with socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as copy:
-            copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self.transport.abort()
+        self.plane.reset(self.transport)
 
     def expire(self, now: float) -> None:
         """The deadline has passed; called by the sweep."""
         self.deadline = now + CLOSE_SECONDS  # whatever is done now must itself end
         if self.exchange is not None:
             self.exchange.on_deadline()
+        elif self.phase == LINGER or self.transport.is_closing():
+            self._part(now)  # also for who ended by itself and does not take what was written
         elif self.phase == HEAD:
             self.plane.recorder.refused(Refusal.HEAD_TIMEOUT)
             self._refuse(Fault.HEAD_TIMEOUT)
-        elif self.phase == LINGER:
-            self.transport.abort()
+        elif self.blocked or not has_unread(self.transport):
+            if self.transport.get_write_buffer_size():
+                self.linger()
+            else:
+                self.close()
+
+    def _part(self, now: float) -> None:
+        """Lingering is over, unless the client goes on taking the answer: cutting it off would break a good one."""
+        if self.takes(now):
+            return
+        if self.transport.get_write_buffer_size():
+            self.reset()  # the system would keep what it has taken, and go on trying for minutes
         else:
-            self.close()
+            self.transport.abort()
 
-    def drain(self) -> None:
-        """The worker is stopping: an idle connection closes now, a busy one after its answer."""
-        if self.exchange is None and self.phase == IDLE and not self.ahead:
-            self.close()
+    def takes(self, now: float) -> bool:
+        """Whether the client has taken anything since this was last asked; then it has the idle time again.
 
-    def log_exchange(self, exchange: Exchange, now: float, waited: float) -> None:
-        head, decision = exchange.head, exchange.decision
-        referer, agent = head.values(b"referer"), head.values(b"user-agent")
-        self.plane.log.add(
-            time.time(), exchange.address, head.method, head.target, head.minor, exchange.status or 499,
-            exchange.sent_bytes, now - exchange.started, waited, head.host, decision.service.name,
-            decision.version.name, exchange.last_url, decision.reason, decision.rule, exchange.snapshot.table.revision,
-            exchange.request_id, referer[0] if referer else b"", agent[0] if agent else b"",
-            exchange.error.label if exchange.error is not None else "", decision.forced, max(0, exchange.tries - 1),
-        )  # fmt: skip
+        A buffer that only shrinks is a bound of its own.
+        """
+        before, self.unsent = self.unsent, self.transport.get_write_buffer_size()
+        if 0 < self.unsent < before:
+            self.deadline = now + self.plane.idle_seconds
+            return True
+        return False
+
+    def drain(self, now: float) -> None:
+        """The worker is stopping: an idle connection closes soon, a busy one after its answer."""
+        if self.phase == IDLE:
+            self.deadline = min(self.deadline, now + LAST_REQUEST_SECONDS)
+
+    def look_up(self) -> None:
+        """Called by the sweep while the client is held: who left in the middle of a body would else not be missed."""
+        exchange = self.exchange
+        in_body = exchange is not None and not exchange.request_done and not isinstance(exchange, Tunnel)
+        if in_body and has_left(self.transport):
+            self.transport.abort()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the client waits for something, or may be sending a request just now."""
+        return self.phase != LINGER or self.transport.get_write_buffer_size() > 0

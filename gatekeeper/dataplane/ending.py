@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from gatekeeper.core.routing import Decision
 from gatekeeper.dataplane.backends import Backend
+from gatekeeper.dataplane.entries import note_exchange
 from gatekeeper.dataplane.replies import local_reply, wants_html
 from gatekeeper.errors import Fault, FaultInfo, Source
 from gatekeeper.http1.framing import BodyDecoder, LengthDecoder, decoder
@@ -13,7 +14,6 @@ from gatekeeper.http1.request import RequestHead
 
 if TYPE_CHECKING:
     from gatekeeper.dataplane.downstream import Downstream
-    from gatekeeper.dataplane.exchange import Exchange
     from gatekeeper.dataplane.plane import Snapshot
     from gatekeeper.dataplane.upstream import Upstream
 
@@ -78,6 +78,11 @@ class Ending:
     def request_done(self) -> bool:
         return self.request is None or self.request.done
 
+    @property
+    def ended_by_close(self) -> bool:
+        """Whether its client takes the close of the connection for the answer's end: RFC 9112 section 6.3 item 8."""
+        return not self.head.minor and self.response is not None and not isinstance(self.response, LengthDecoder)
+
     def drop_upstream(self) -> None:
         """Close the backend's connection, made or in the making, without hearing from it again."""
         upstream = self.upstream
@@ -112,8 +117,10 @@ class Ending:
             info,
             request_id=self.request_id,
             html_wanted=wants_html(self.head.values(b"accept")),
+            pages=self.decision.service.definition.error_pages,
             head_only=self.head.method == b"HEAD",
             close=not keep,
+            version=self.decision.version.name if self.decision.forced else "",
         )
         self.sent_bytes = len(reply) - reply.find(b"\r\n\r\n") - 4
         downstream.write(reply)
@@ -130,11 +137,13 @@ class Ending:
         self.error = source
         self.downstream.plane.recorder.error(self.decision.version.slot, source)
         self.finish(monotonic())
-        if self.head.minor or isinstance(self.response, LengthDecoder):
-            self.downstream.close()
+        downstream = self.downstream
+        if source is Source.CLIENT and downstream.blocked:
+            downstream.reset()  # it would not read the rest either, and memory is held until it does
+        elif self.ended_by_close:
+            downstream.reset()
         else:
-            # To HTTP/1.0 without a length the close itself would be the end (RFC 9112 section 6.3 item 8).
-            self.downstream.reset()
+            downstream.close()
 
     def finish(self, now: float) -> None:
         """Give the claim back and count, once."""
@@ -157,4 +166,4 @@ class Ending:
         else:
             plane.recorder.abandon(decision.version.slot, decision.forced)
         if plane.log.enabled:
-            downstream.log_exchange(cast("Exchange", self), now, waited)
+            note_exchange(self, now, waited)

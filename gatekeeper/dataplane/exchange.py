@@ -73,6 +73,13 @@ class Exchange(Answering):
         self.downstream.plane.recorder.error(self.decision.version.slot, Source.CLIENT)
         self.finish(monotonic())
 
+    def on_blocked(self) -> None:
+        """The client does not read: it has the idle time to take something."""
+        if self.response is not None:
+            downstream = self.downstream
+            downstream.unsent = downstream.transport.get_write_buffer_size()
+            downstream.deadline = monotonic() + self.decision.service.definition.timeouts.idle
+
     def on_unblocked(self) -> None:
         """The client reads again: the backend's time starts anew."""
         if self.response is not None:
@@ -83,11 +90,12 @@ class Exchange(Answering):
         if self.connecting is not None:
             self.try_failed(Fault.CONNECT_TIMEOUT)
         elif self.downstream.blocked:
-            self.cut(Source.CLIENT)  # the client does not read
-        elif not self.request_done:
+            if not self.downstream.takes(monotonic()):
+                self.cut(Source.CLIENT)
+        elif not self.request_done and not self.downstream.held:
             self.keep = False
             self.fail(Fault.BODY_TIMEOUT)
-        elif self.response is not None:
+        elif self.response is not None:  # from here on also: the client is held because the backend does not read
             self.cut(Source.UPSTREAM_TIMEOUT)
         else:
             self.try_failed(Fault.RESPONSE_TIMEOUT)

@@ -1,11 +1,17 @@
 """The head that a backend gets: the client's fields as they came, less what stops here, plus what SPEC names."""
 
+import re
 from collections.abc import Callable
 
+from gatekeeper.core.model import Testers
 from gatekeeper.core.routing import Decision, ServiceRoute
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.http1.fields import field_name, joined
 from gatekeeper.http1.request import RequestFields, RequestHead
+
+# The header of testers where a service names no other; ``http1.request`` keeps that one back by itself.
+_FORCE = Testers().header
+_FORWARDED = re.compile(rb"(?i:forwarded:|x-forwarded-)")
 
 
 class Client:
@@ -55,7 +61,11 @@ def _prepare(head: RequestHead, client: Client, service: ServiceRoute) -> bytes:
     fields = head.fields
     lines = fields.kept
     if fields.forwarded and not client.trusted:
-        lines = [line for line in lines if field_name(line) != b"forwarded"]
+        lines = [line for line in lines if not _FORWARDED.match(line)]
+    force = service.definition.testers.header
+    if force != _FORCE:
+        name = force.lower().encode()
+        lines = [line for line in lines if field_name(line) != name]
     if head.rehosted and fields.authority is not None:
         lines = [line for line in lines if field_name(line) != b"host"]
     parts = [joined(lines)]
@@ -68,7 +78,7 @@ def _prepare(head: RequestHead, client: Client, service: ServiceRoute) -> bytes:
         cookie = cookie.strip(b"; ")
         if cookie:
             parts.append(b"\r\nCookie: " + cookie)
-    if fields.te_trailers:
+    if fields.te_trailers and not fields.upgrade:  # one Connection field: not everybody reads a second
         parts.append(b"\r\nTE: trailers\r\nConnection: TE")  # RFC 9110 section 10.1.4: named in Connection, always
     peer = client.address.encode() or b"unknown"  # RFC 7239 section 6.3's word for a peer without an address
     trusted = client.trusted
@@ -108,10 +118,13 @@ def outgoing_head(
     return b"".join((
         head.method, b" ", target, b" HTTP/1.1", lines,
         b"Expect: 100-continue\r\n" if head.expect else b"",
+        b"Connection: upgrade\r\nUpgrade: " + fields.upgrade + b"\r\n" if fields.upgrade and head.minor else b"",
         decision.version.head_lines, *ids, b"\r\n",
     ))  # fmt: skip
 
 
 def _stripped(target: bytes, prefix: str) -> bytes:
+    if target == b"*":
+        return target
     rest = target[len(prefix.rstrip("/")) :]
     return rest if rest.startswith(b"/") else b"/" + rest

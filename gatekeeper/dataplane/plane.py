@@ -1,30 +1,66 @@
 """What all connections of one worker share: the current snapshot, the limits, the counters."""
 
 import asyncio
-import ipaddress
+import os
 import random
+import resource
+import socket
+import struct
 import time
+from collections import deque
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatekeeper.core.model import Settings, State
+from gatekeeper.core.networks import Networks
 from gatekeeper.core.routing import RoutingTable, ServiceRoute, compile  # noqa: A004 - the field's word for it
 from gatekeeper.dataplane.backends import Backends, Group
+from gatekeeper.dataplane.door import Entrance, entrances
 from gatekeeper.dataplane.ids import Ids
+from gatekeeper.dataplane.replies import local_reply
 from gatekeeper.dataplane.retry import Budget
+from gatekeeper.errors import Fault
 from gatekeeper.http1.memory import Memory
 from gatekeeper.http1.request import RequestFields
 from gatekeeper.http1.response import ResponseHead
 from gatekeeper.telemetry.accesslog import AccessLog
+from gatekeeper.telemetry.block import Refusal
 from gatekeeper.telemetry.recorder import Recorder
+from gatekeeper.tls.material import Contexts, check_tls
 
 if TYPE_CHECKING:
     from gatekeeper.dataplane.downstream import Downstream
+    from gatekeeper.dataplane.tunnel import Tunnel
 
 # How often deadlines are looked at, seconds. A timeout is late by at most this much; 10,000 connections cost about
 # 1 ms a sweep, 1 % of a core.
 SWEEP_SECONDS = 0.1
+# Bytes that are not kept until the end of the turn: only a written buffer tells its sender to pause, and one turn reads
+# up to 32 times from a connection, 8 MB. With this a reader that stalls costs one read, 256 KB.
+AT_ONCE = 16 * 1024
+# Connections ended in one turn of the loop. An end costs 0.1 ms, and thousands that began together end together.
+ENDS_AT_ONCE = 8
+# Connections beyond the limit that are told so at one time; further ones are closed without a word. Told ones take a
+# descriptor for a moment, and a flood must not take all of them.
+MAX_TURNED_AWAY = 128
+# Descriptors that are no client's and no backend's: sockets to listen on, the channel, the loop's own, a lookup of a
+# name; and connections that are being turned away or closed just now.
+OTHER_DESCRIPTORS = MAX_TURNED_AWAY + 96
+# The part of the drain time that tunnels leave free, at least this many sweeps, for their connections to close.
+DRAIN_REST = 0.05
+DRAIN_REST_SWEEPS = 2.5
+
+# struct linger of socket(7), on and 0 s: what is unsent is thrown away and the peer gets a reset.
+_NO_LINGER = struct.pack("ii", 1, 0)
+
+
+monotonic = time.monotonic
+
+
+def max_clients() -> int:
+    """Connections of clients that leave each one a descriptor for a connection to a backend."""
+    return max(1, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - OTHER_DESCRIPTORS) // 2)
 
 
 class Snapshot:
@@ -52,7 +88,17 @@ class Plane:
         self.recorder = recorder
         self.log = log
         self.backends = Backends()
+        self.entrances: dict[str, Entrance] = {}
+        """What listening addresses demand before HTTP begins."""
         self.connections: set[Downstream] = set()
+        self.held: set[Downstream] = set()
+        """Those of them that are not read just now."""
+        self.turned_away: set[Downstream] = set()
+        """Those of them that were beyond the limit: they are being told so."""
+        self.tunnels: set[Tunnel] = set()
+        self.drain_end: float | None = None
+        """Until when tunnels may stay, monotonic seconds; None while nobody asks them to leave."""
+        self._closing: deque[tuple[float, asyncio.Transport]] = deque()
         self.draining = False
         self.draw = partial(random.Random().getrandbits, 64)
         self.wall = time.time()
@@ -80,22 +126,16 @@ class Plane:
             self.request_fields.forget()
         self.max_body = limits.body or (1 << 62)
         # Connections are spread over the workers by the kernel, evenly on average: each takes its share, rounded up.
-        self.max_connections = -(-limits.connections // self._workers) if limits.connections else 1 << 30
-        networks = [ipaddress.ip_network(text) for text in settings.trusted_proxies]
+        share = -(-limits.connections // self._workers) if limits.connections else 1 << 30
+        self.most_clients = max_clients()
+        self.max_connections = min(share, self.most_clients)
+        self.scarce = Refusal.CONNECTION_LIMIT if self.max_connections == share else Refusal.DESCRIPTORS
+        self._trusted = Networks(settings.trusted_proxies) if settings.trusted_proxies else None
 
-        @lru_cache(maxsize=4096)  # front proxies are few; the bound only guards against address floods
-        def trusts(address: str) -> bool:
-            if not networks:
-                return False
-            if not address:
-                return True  # a unix socket: who may connect is decided by its mode
-            try:
-                ip = ipaddress.ip_address(address)
-            except ValueError:
-                return False
-            return any(ip in network for network in networks)
-
-        self.trusts = trusts
+    def trusts(self, address: str) -> bool:
+        """Whether forwarding fields from this peer are believed; "" is one on a unix socket, whose mode decides."""
+        trusted = self._trusted
+        return trusted is not None and (not address or address in trusted)
 
     def swap(self, table: RoutingTable, state: State) -> None:
         """Route by this table from the next request on. Requests under way keep the snapshot they began with."""
@@ -109,6 +149,28 @@ class Plane:
         self.head_seconds = max((each.request_head for each in timeouts), default=10.0)
         self.idle_seconds = max((each.idle for each in timeouts), default=60.0)
 
+    def admit(self, connection: "Downstream") -> None:
+        """Count a new connection in. One too many is told so, unless so many are being told that this is too much."""
+        self.recorder.accepted()
+        self.connections.add(connection)
+        if len(self.connections) - len(self.turned_away) > self.max_connections:
+            self.turned_away.add(connection)
+            self.recorder.refused(self.scarce)
+            if len(self.turned_away) > MAX_TURNED_AWAY:
+                connection.transport.abort()
+            else:
+                connection.write(local_reply(Fault.CONNECTION_LIMIT.value))
+                connection.linger()
+
+    def secure(self, state: State, contexts: Contexts) -> None:
+        """Use these contexts for new connections, in and out; ``state`` is the one last swapped in.
+
+        Raises PemError or MissingError for a state that the contexts cannot be made for; then nothing has changed.
+        """
+        check_tls(state, contexts)
+        self.entrances = entrances(state, contexts)
+        self.backends.protect(self.snapshot.table, contexts)
+
     def write(self, transport: asyncio.Transport, data: bytes) -> None:
         """Queue bytes to be written at the end of this turn of the loop.
 
@@ -119,6 +181,8 @@ class Plane:
         if not self._queued:
             self._call_soon(self.flush)
         self._queued.append((transport, data))
+        if len(data) > AT_ONCE:
+            self.flush()
 
     def flush(self) -> None:
         queued, self._queued = self._queued, []
@@ -134,7 +198,7 @@ class Plane:
         seen = sum(self.recorder.begun(version.slot) for version in service.versions.values())
         budget = self._budgets.get(service.name)
         if budget is None or budget.share != service.definition.retries.budget:
-            budget = self._budgets[service.name] = Budget(service.definition.retries.budget, seen)
+            budget = self._budgets[service.name] = Budget(service.definition.retries.budget)
         return budget.spend(seen)
 
     def set_backend_states(self, states: dict[str, dict[str, dict[str, str]]]) -> None:
@@ -144,9 +208,35 @@ class Plane:
         """Close what is over its deadline."""
         self.wall = time.time()
         self.flush()
-        for connection in [each for each in self.connections if each.deadline < now]:
-            connection.expire(now)
+        for connection in tuple(self.held):
+            connection.look_up()
+        self._end([each for each in self.connections if each.deadline < now], now)
         self.backends.sweep(now)
+        while self._closing and self._closing[0][0] < now:
+            self._closing.popleft()[1].abort()
+
+    def _end(self, over: "list[Downstream]", now: float) -> None:
+        """End those over their deadline, a few in each turn: the others' requests go on between them."""
+        for _ in range(min(len(over), ENDS_AT_ONCE)):
+            connection = over.pop()
+            if connection.deadline < now and connection in self.connections:
+                connection.expire(now)
+        if over:
+            self._call_soon(self._end, over, now)
+
+    def close_within(self, transport: asyncio.Transport, seconds: float) -> None:
+        """Close when what was written is delivered, or after ``seconds`` (the same in every call)."""
+        self.flush()
+        transport.close()
+        self._closing.append((monotonic() + seconds, transport))
+
+    def reset(self, transport: asyncio.Transport) -> None:
+        """Close so that the peer's system reports an error instead of an end (on TCP; a unix socket has no reset)."""
+        self.flush()
+        # A stand-in of uvloop's has a descriptor and nothing else; options set on a copy hold for the connection.
+        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as copy:
+            copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
 
     async def run_sweeps(self, also: Callable[[], None]) -> None:
         """Sweep for ever; ``also`` is called after each."""
@@ -155,19 +245,29 @@ class Plane:
             before = loop.time()
             await asyncio.sleep(SWEEP_SECONDS)
             self.lag = max(0.0, loop.time() - before - SWEEP_SECONDS)
-            self.sweep(time.monotonic())
-            also()
+            try:
+                self.sweep(monotonic())
+                also()
+            except Exception as error:  # noqa: BLE001 - one connection's mishap must not end all timeouts for good
+                loop.call_exception_handler({"message": "a sweep of deadlines failed", "exception": error})
 
     lag = 0.0
     """Seconds the event loop was late at the last sweep."""
 
-    @property
-    def has_unsent(self) -> bool:
-        """Whether a client has not taken all of its answer yet."""
-        return any(connection.transport.get_write_buffer_size() for connection in self.connections)
+    def leave_tunnels(self, seconds: float) -> None:
+        """The worker stops in ``seconds``: each tunnel chooses its moment."""
+        rest = max(DRAIN_REST * seconds, DRAIN_REST_SWEEPS * SWEEP_SECONDS)
+        self.drain_end = monotonic() + max(0.0, seconds - rest)
+        for tunnel in self.tunnels:
+            tunnel.drain()
 
-    def start_drain(self) -> None:
-        """Close idle connections now and every other one after its present request."""
+    def drain(self) -> bool:
+        """Close idle connections soon and every other one after its present request.
+
+        To be called again and again: whether one must go on waiting for somebody.
+        """
         self.draining = True
-        for connection in list(self.connections):
-            connection.drain()
+        now = monotonic()
+        for connection in self.connections:
+            connection.drain(now)
+        return self.in_flight > 0 or any(connection.unfinished for connection in self.connections)

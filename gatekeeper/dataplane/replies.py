@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from gatekeeper.errors import FaultInfo
@@ -13,19 +14,36 @@ _HTML = (
 )
 
 
+_NO_PAGES: Mapping[str, str] = {}
+
+
 def wants_html(accept: list[bytes]) -> bool:
     """Whether the client names text/html in Accept; browsers do, programs mostly do not."""
     return any(b"text/html" in value.lower() for value in accept)
 
 
 def local_reply(
-    fault: FaultInfo, *, request_id: bytes = b"", html_wanted: bool = False, head_only: bool = False, close: bool = True
+    fault: FaultInfo,
+    *,
+    request_id: bytes = b"",
+    html_wanted: bool = False,
+    head_only: bool = False,
+    close: bool = True,
+    pages: Mapping[str, str] = _NO_PAGES,
+    version: str = "",
 ) -> bytes:
-    """A whole response for a fault. ``head_only`` leaves out the body and keeps its length (RFC 9110 section 9.3.2)."""
+    """A whole response for a fault. ``head_only`` leaves out the body and keeps its length (RFC 9110 section 9.3.2).
+
+    ``version`` is the one that a tester forced.
+    ``pages`` are HTML by status (``502``) or class (``5xx``), used instead of our own where HTML is wanted.
+    """
     reason = HTTPStatus(fault.status).phrase
     if html_wanted:
         kind = b"text/html; charset=utf-8"
-        body = _HTML.format(status=fault.status, reason=reason, detail=html.escape(fault.detail)).encode()
+        page = pages.get(str(fault.status)) or pages.get(f"{fault.status // 100}xx")
+        if page is None:
+            page = _HTML.format(status=fault.status, reason=reason, detail=html.escape(fault.detail))
+        body = page.encode()
     else:
         kind = b"application/problem+json"
         problem = {"title": reason, "status": fault.status, "detail": fault.detail, "error": fault.proxy_error}
@@ -41,6 +59,8 @@ def local_reply(
     ]
     if request_id:
         lines.append(b"X-Request-Id: " + request_id)
+    if version:
+        lines.append(b"X-Gatekeeper-Version: " + version.encode())
     if close:
         lines.append(b"Connection: close")
     return b"\r\n".join(lines) + b"\r\n\r\n" + (b"" if head_only else body)

@@ -6,7 +6,7 @@ import time
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.ending import Ending
 from gatekeeper.dataplane.forward import outgoing_head
-from gatekeeper.dataplane.retry import may_answer_by_stable, may_repeat_unseen, may_try_again
+from gatekeeper.dataplane.retry import connect_fault, may_answer_by_stable, may_repeat_unseen, may_try_again
 from gatekeeper.dataplane.upstream import Upstream
 from gatekeeper.errors import Fault
 
@@ -51,6 +51,8 @@ class Sending(Ending):
         self.downstream.deadline = now + self.decision.service.definition.timeouts.connect
         if self.held is None:
             self.held = []
+        plane = self.downstream.plane
+        plane.backends.make_room(plane.most_clients)
         self.connecting = self.downstream.loop.create_task(self._connect(backend))
 
     async def _connect(self, backend: Backend) -> None:
@@ -60,14 +62,16 @@ class Sending(Ending):
         except asyncio.CancelledError:
             upstream.close()  # it may have been made in the same moment as it was given up
             raise
-        except OSError:
+        except OSError as error:
             self.connecting = None
             if not self.finished:
-                self.try_failed(Fault.CONNECT_REFUSED)
+                self.try_failed(connect_fault(error))
             return
         self.connecting = None
         if self.finished:
             upstream.close()
+        elif upstream.transport.is_closing():
+            self.try_failed(Fault.RESET)  # it ended, or spoke unasked, before anything was sent
         else:
             self._send(upstream, monotonic())
 
@@ -98,20 +102,17 @@ class Sending(Ending):
         Flags 01: a backend's parent-based sampler then does what it does without a proxy in front.
         """
         fields = self.head.fields
-        if self.request_id and fields.traceparent:
+        if fields.request_id and fields.traceparent:
             return ()
         ids = self.downstream.plane.ids
         span = ids.span()
-        prefix = ids.prefix
+        if fields.request_id:
+            return (b"traceparent: 00-", ids.prefix, span, b"-", span, b"-01\r\n")
+        # Further tries of a request keep its id.
+        own = self.request_id = self.request_id or ids.prefix + span
         if fields.traceparent:
-            self.request_id = prefix + span
-            return (b"X-Request-Id: ", prefix, span, b"\r\n")
-        if self.request_id:
-            return (b"traceparent: 00-", prefix, span, b"-", span, b"-01\r\n")
-        self.request_id = prefix + span
-        return (
-            b"X-Request-Id: ", prefix, span, b"\r\ntraceparent: 00-", prefix, span, b"-", span, b"-01\r\n",
-        )  # fmt: skip
+            return (b"X-Request-Id: ", own, b"\r\n")
+        return (b"X-Request-Id: ", own, b"\r\ntraceparent: 00-", own, b"-", span, b"-01\r\n")
 
     # When a try fails
 

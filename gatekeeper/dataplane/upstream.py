@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from gatekeeper.dataplane.backends import Backend
+from gatekeeper.dataplane.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from gatekeeper.dataplane.exchange import Exchange
@@ -19,7 +20,7 @@ class Upstream(asyncio.Protocol):
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | Tunnel | None = None
         self.idle_since = 0.0
         self.used = 0
         self.last = False
@@ -44,6 +45,14 @@ class Upstream(asyncio.Protocol):
             self.transport.abort()
 
     def eof_received(self) -> bool:
+        exchange = self.exchange
+        if isinstance(exchange, Tunnel):
+            return exchange.on_upstream_eof()
+        if exchange is not None:
+            # It has said all it will. To close would first wait until it has read all of the request, perhaps for ever.
+            self.exchange = None
+            exchange.on_upstream_lost(None, reused=self.used > 0)
+            self.transport.abort()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import traceback
+from functools import partial
 from typing import Any, cast
 
 import uvloop
@@ -21,18 +22,27 @@ from gatekeeper.channel import ChannelError, Decoder, Message, encode
 from gatekeeper.core import codec
 from gatekeeper.core.model import ServiceState, Settings, State
 from gatekeeper.core.routing import RoutingTable, compile  # noqa: A004 - the field's word for it
-from gatekeeper.dataplane.downstream import Downstream
+from gatekeeper.dataplane import leaving
+from gatekeeper.dataplane.door import accept
 from gatekeeper.dataplane.plane import Plane
 from gatekeeper.telemetry.accesslog import AccessLog
 from gatekeeper.telemetry.block import Block
 from gatekeeper.telemetry.recorder import Recorder
+from gatekeeper.tls.material import Contexts, Material, MissingError, check_tls
+from gatekeeper.tls.pem import PemError
 
 BACKLOG = 4096
+# Bytes for a client that the kernel holds and has not sent, roughly; without this a client that stalls in the middle of
+# a large answer holds 4 MB there (tcp_wmem), and 5,000 of them 20 GB. What is on its way does not count, so clients far
+# away are served as fast as ever.
+KERNEL_UNSENT = 128 * 1024
 # A drain that nobody timed (the supervisor is gone) ends after this many seconds.
 ORPHAN_DRAIN_SECONDS = 30.0
-# While draining, connections that already wait in the accept queue are still taken for this long: they were promised
-# service by the kernel's handshake.
+# While draining, connections are still taken for this long: handshakes that have begun are finished by then, as long as
+# clients are less than this away.
 LAST_ACCEPTS_SECONDS = 0.1
+# How often a drain looks whether it may end, seconds.
+DRAIN_LOOK_SECONDS = 0.01
 
 
 class Control(asyncio.Protocol):
@@ -69,8 +79,11 @@ class Control(asyncio.Protocol):
 class Worker:
     """``state`` is what it routes by; None until the first message."""
 
-    def __init__(self, block: Block, sockets: list[socket.socket]) -> None:
+    def __init__(self, block: Block, sockets: list[socket.socket], names: list[str]) -> None:
+        """``names`` are what the settings call the ``sockets``."""
         self._sockets = sockets
+        self._names = names
+        self._contexts = Contexts(Material())
         self._recorder = Recorder(block)
         self._control = Control(self)
         self._servers: list[asyncio.Server] = []
@@ -115,6 +128,8 @@ class Worker:
                 if not self._listening:
                     self._listening = True
                     self._spawn(self._listen())
+        elif kind == "credentials":
+            self._take_credentials(message)
         elif kind == "ping":
             self._control.send(self._pong(message["n"]))
         elif kind == "drain":
@@ -125,6 +140,7 @@ class Worker:
         try:
             state, slots = self._merge(message)
             table = compile(state, slots, self._table)
+            check_tls(state, self._contexts)
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the old table goes on and the supervisor hears it
             self._control.send({"type": "nack", "revision": revision, "why": f"{type(error).__name__}: {error}"})
             return
@@ -136,9 +152,22 @@ class Worker:
             self._log.set_format(state.settings.log.access)
         self._state, self._table, self._slots_of = state, table, slots
         self._plane.swap(table, state)
+        self._plane.secure(state, self._contexts)
         self._recorder.revision(revision)
         # The next turn of the loop: what this turn decided by the old table has been written by then.
         asyncio.get_running_loop().call_soon(self._control.send, {"type": "ack", "revision": revision})
+
+    def _take_credentials(self, message: Message) -> None:
+        """Certificates and keys, for the present state and the next one; connections that are there keep theirs."""
+        contexts = Contexts(Material.of_message(message))
+        why = ""
+        try:
+            if self._plane is not None and self._state is not None:
+                self._plane.secure(self._state, contexts)
+            self._contexts = contexts
+        except (PemError, MissingError) as error:
+            why = str(error)
+        self._control.send({"type": "credentials_taken", "serial": message["serial"], "why": why})
 
     def _merge(self, message: Message) -> tuple[State, dict[str, dict[str, int]]]:
         base = message["base"]
@@ -185,12 +214,16 @@ class Worker:
         plane = self._plane
         if plane is None:
             return
-        for sock in self._sockets:
+        for sock, name in zip(self._sockets, self._names, strict=True):
             server: asyncio.Server
+            factory = partial(accept, plane, loop, name)
+            if sock.family != socket.AF_UNIX:
+                # Accepted connections inherit it. It also makes the kernel say early that a client does not read.
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, KERNEL_UNSENT)
             if sock.family == socket.AF_UNIX:
-                server = await loop.create_unix_server(lambda: Downstream(plane, loop), sock=sock, backlog=BACKLOG)
+                server = await loop.create_unix_server(factory, sock=sock, backlog=BACKLOG)
             else:
-                server = await loop.create_server(lambda: Downstream(plane, loop), sock=sock, backlog=BACKLOG)
+                server = await loop.create_server(factory, sock=sock, backlog=BACKLOG)
             self._servers.append(server)
         # What lives until here lives for ever; the collector need not look at it again.
         gc.collect()
@@ -210,13 +243,17 @@ class Worker:
         end = loop.time() + seconds
         before = plane.finished
         plane.draining = True
+        for sock in self._sockets:
+            leaving.admit_no_more(sock)
         await asyncio.sleep(min(LAST_ACCEPTS_SECONDS, seconds))
+        while any(map(leaving.is_awaited, self._sockets)) and loop.time() < end:  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(DRAIN_LOOK_SECONDS)
         for server in self._servers:
             server.close()
-        plane.start_drain()
+        plane.leave_tunnels(end - loop.time())
         # Answers written but not yet taken by slow clients get the rest of the time, too.
-        while (plane.in_flight or plane.has_unsent) and loop.time() < end:  # noqa: ASYNC110 - many events end this wait
-            await asyncio.sleep(0.01)
+        while plane.drain() and loop.time() < end:  # noqa: ASYNC110 - many events end this wait
+            await asyncio.sleep(DRAIN_LOOK_SECONDS)
         cut = plane.in_flight
         self._control.send({"type": "drained", "cut": cut, "finished": plane.finished - before})
         for connection in list(plane.connections):
@@ -263,6 +300,7 @@ def raise_descriptor_limit() -> None:
 def main(arguments: list[str]) -> None:
     channel_fd, block_fd, _index, *listeners = arguments
     raise_descriptor_limit()
+    names = [listener.rpartition("=")[0] for listener in listeners]
     sockets = [socket.socket(fileno=int(listener.rpartition("=")[2])) for listener in listeners]
     for sock in sockets:
         sock.setblocking(False)
@@ -272,7 +310,7 @@ def main(arguments: list[str]) -> None:
     gc.set_threshold(50_000, 20, 100)
 
     async def serve() -> None:
-        worker = Worker(block, sockets)
+        worker = Worker(block, sockets, names)
         await worker.run(socket.socket(fileno=int(channel_fd)))
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

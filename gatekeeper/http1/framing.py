@@ -27,11 +27,15 @@ MAX_TRAILERS = 8 * 1024
 
 LAST_CHUNK = b"0\r\n\r\n"
 
+# RFC 9110 sections 5.6.2 and 5.6.4
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED = rb'"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"'
 _SIZE_LINE = re.compile(
     rb"([0-9A-Fa-f]{1,16})"  # RFC 9112 section 7.1: hexadecimal digits, no sign, no 0x, no blank
-    rb"(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?"  # section 7.1.1: extensions are ignored
+    # section 7.1.1: extensions are ignored, but only what is one
+    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
 )
-_TRAILER_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t\x20-\x7e\x80-\xff]*")
+_TRAILER_LINE = re.compile(rb"(" + _TOKEN + rb"):[\t\x20-\x7e\x80-\xff]*")
 
 # RFC 9110 section 6.5.1: a trailer must not carry what belongs to framing, routing, authentication or the request's
 # modifiers; merged into a head by a careless receiver, each of these would be an attack.

@@ -8,6 +8,7 @@ What llhttp would let through is refused here: several or no Host, ``gzip, chunk
 Content-Length or in HTTP/1.0, other versions, ``#`` or two blanks in the request line.
 """
 
+import ipaddress
 import re
 from typing import Any
 
@@ -25,6 +26,7 @@ from gatekeeper.http1.fields import (
 )
 from gatekeeper.http1.framing import CHUNKED, NO_BODY
 from gatekeeper.http1.memory import Memory
+from gatekeeper.http1.upgrade import served
 
 # Longest request target that is read; browsers and servers agree on about 8,000 (RFC 9112 section 3 asks for that).
 MAX_TARGET = 8192
@@ -37,16 +39,20 @@ _TARGET = re.compile(rb"[!\"$-~]+")
 _COMMON_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#@\x00-\x20]+)((?:[/?].*)?)")
 # RFC 3986 section 3.2.2 host with RFC 9112 section 3.2's optional port; the underscore is common in container names.
-_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z\-._~!$&'()*+;=%]+)(?::([0-9]{0,5}))?")
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?")
 # What a request id must look like to be believed and passed on: anything else could forge log lines.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._+/=\-]{1,128}")
-# W3C Trace Context, version 00 or a later one with the same first four members.
-_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]*)?")
+# The forwarding fields that are written anew; others (X-Forwarded-Port) pass as they are, from a trusted peer.
+_SET_ANEW = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"})
+# W3C Trace Context section 3.2.2: version 00, or a later one (never ff) that begins with the same members; ids of
+# zeroes only are invalid.
+_TRACE_MEMBERS = rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_TRACEPARENT = re.compile(rb"00" + _TRACE_MEMBERS + rb"|(?!00|ff)[0-9a-f]{2}" + _TRACE_MEMBERS + rb"(?:-[\x21-\x7e]*)?")
 
 _LINES = Lines(
     names=frozenset({
         b"connection", b"content-length", b"cookie", b"expect", b"forwarded", b"host", b"keep-alive",
-        b"proxy-connection", b"te", b"trailer", b"traceparent", b"transfer-encoding", b"upgrade", b"x-request-id",
+        b"proxy-connection", b"te", b"traceparent", b"tracestate", b"transfer-encoding", b"upgrade", b"x-request-id",
     }),
     prefixes=(b"x-forwarded-", b"x-gatekeeper-"),
     fault=Fault.BAD_REQUEST,
@@ -59,13 +65,14 @@ class RequestFields:
     ``section`` is the whole, from the CRLF behind the request line to the empty line. ``kept`` are the lines that may
     go on: without hop-by-hop fields, forwarding fields, gatekeeper's own and, when ``cookie_apart``, Cookie. Framing
     fields stay where they were unless they were oddly spelt or repeated: then ``framing`` is the line that replaces
-    them, starting with CRLF. ``host`` is lower case without port.
+    them, starting with CRLF. ``host`` is lower case without port. ``upgrade`` are the protocols a client of HTTP/1.1
+    offers to go on in and we would tunnel.
     """
 
     __slots__ = (
         "authority", "close", "cookie", "cookie_apart", "decided", "expect", "force", "forwarded", "forwarded_for",
         "forwarded_host", "forwarded_proto", "framing", "host", "keep_alive", "kept", "length", "lines", "pass_token",
-        "prepared", "proxied", "request_id", "section", "te_trailers", "traceparent", "upgrade",
+        "prepared", "proxied", "request_id", "section", "te_trailers", "traceparent", "tracestate", "upgrade",
     )  # fmt: skip
 
     def __init__(self, section: bytes, max_fields: int) -> None:
@@ -81,7 +88,7 @@ class RequestFields:
         self.cookie = self.force = self.pass_token = self.request_id = self.host = self.upgrade = b""
         self.forwarded_for = self.forwarded_proto = self.forwarded_host = self.expect = self.framing = b""
         self.traceparent = self.proxied = self.te_trailers = self.cookie_apart = self.forwarded = False
-        self.close = self.keep_alive = False
+        self.close = self.keep_alive = self.tracestate = False
         kept = lines.copy()
         connection: list[bytes] = []
         lengths: list[bytes] = []
@@ -106,6 +113,9 @@ class RequestFields:
                 codings.append(value)
             elif not self._passes(field):
                 kept.remove(field.line)
+        if self.tracestate and not self.traceparent:
+            # W3C Trace Context section 3.3: it belongs to the trace that is not believed.
+            kept = [line for line in kept if field_name(line) != b"tracestate"]
         self._frame(kept, lengths, codings)
         if connection:
             self._connection(connection, kept)
@@ -123,12 +133,15 @@ class RequestFields:
                 return False  # repeated or malformed: restarted, as W3C Trace Context 3.2 asks
             self.traceparent = True
             return True
+        if name == b"tracestate":
+            self.tracestate = True
+            return True
         if name == b"x-request-id":
             if self.request_id or not _REQUEST_ID.fullmatch(value):
                 return False
             self.request_id = value
             return True
-        if name == b"forwarded":
+        if name == b"forwarded" or (name.startswith(b"x-forwarded-") and name not in _SET_ANEW):
             self.proxied = self.forwarded = True
             return True
         self._stops(name, value)
@@ -158,8 +171,8 @@ class RequestFields:
 
     def _frame(self, kept: list[bytes], lengths: list[bytes], codings: list[bytes]) -> None:
         self.length = body_length(lengths, codings, Fault.BAD_REQUEST)
-        if self.length is None or codings == [b"chunked"] or (len(lengths) == 1 and lengths[0].isdigit()):
-            return
+        if self.length is None or codings == [b"chunked"] or lengths == [b"%d" % self.length]:
+            return  # as everybody writes it; 010 is ten by the grammar, but some have read it as eight
         kept[:] = [line for line in kept if field_name(line) not in {b"content-length", b"transfer-encoding"}]
         if self.length == CHUNKED:
             self.framing = b"\r\nTransfer-Encoding: chunked"
@@ -170,8 +183,8 @@ class RequestFields:
         tokens = list_members(values)
         self.close = b"close" in tokens
         self.keep_alive = b"keep-alive" in tokens
-        if b"upgrade" not in tokens:
-            self.upgrade = b""
+        # A request with a body is plain HTTP with its body, whatever it offers.
+        self.upgrade = served(self.upgrade) if self.upgrade and b"upgrade" in tokens and not self.length else b""
         named = named_by_connection(tokens)
         if named:
             kept[:] = [line for line in kept if field_name(line) not in named]
@@ -282,7 +295,13 @@ def host_name(authority: bytes) -> bytes:
     match = _HOST.fullmatch(authority)
     if match is None or (match[2] and int(match[2]) > 65535):
         raise BadMessageError("Host is malformed")
-    return match[1].lower()
+    host: bytes = match[1].lower()
+    if host[:1] == b"[":
+        try:
+            ipaddress.IPv6Address(host[1:-1].decode())
+        except ValueError as error:
+            raise BadMessageError("Host is no IPv6 address") from error
+    return host
 
 
 def read_fields(memory: Memory[RequestFields], section: bytes, max_fields: int) -> RequestFields:

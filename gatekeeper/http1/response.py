@@ -1,6 +1,8 @@
 """Response heads from a backend: one reading, or the answer is not passed on (RFC 9112 sections 4 and 6)."""
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from gatekeeper.errors import Fault
 from gatekeeper.http1.errors import BadMessageError
@@ -12,13 +14,15 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80
 
 _LINES = Lines(
     names=frozenset({
-        b"cache-control", b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"te", b"trailer",
+        b"cache-control", b"connection", b"content-length", b"keep-alive", b"proxy-connection", b"te",
         b"transfer-encoding", b"upgrade", b"x-gatekeeper-version",
     }),
     prefixes=(),
     fault=Fault.BAD_RESPONSE,
 )  # fmt: skip
 
+_EXPIRES = re.compile(rb"\r\n(?i:expires):([^\r]*)")
+_DATE = re.compile(rb"\r\n(?i:date):([^\r]*)")
 
 # Status lines met so far: (minor version, status, the line to pass on). Backends use a handful; the bound is for those
 # that put a request's id into the reason phrase.
@@ -66,8 +70,6 @@ class ResponseHead:
             name = field.name
             if name == b"content-length":
                 lengths.append(field.value)
-                if len(lengths) > 1:
-                    kept.remove(field.line)
             elif name == b"cache-control":
                 self.cache_control += b"," + field.value.lower()
             else:
@@ -77,13 +79,13 @@ class ResponseHead:
                 elif name == b"transfer-encoding":
                     codings.append(field.value)
                 elif name == b"upgrade":
-                    self.upgrade = field.value
+                    self.upgrade = self.upgrade + b", " + field.value if self.upgrade else field.value
         if codings and not minor:
             raise BadMessageError("Transfer-Encoding in HTTP/1.0", Fault.BAD_RESPONSE)
+        if lengths and (len(lengths) > 1 or not lengths[0].isdigit()):
+            # Repeated or listed, even with equal values: a backend that cannot write one length is not believed.
+            raise BadMessageError("Content-Length is no single number", Fault.BAD_RESPONSE)
         length = body_length(lengths, codings, Fault.BAD_RESPONSE)
-        if len(lengths) == 1 and not lengths[0].isdigit():
-            kept = [line for line in kept if field_name(line) != b"content-length"]  # "5, 5": equal repeats become one
-            kept.append(b"Content-Length: %d" % (length or 0))
         if connection and connection != [b"keep-alive"]:
             tokens = list_members(connection)
             self.persistent = b"close" not in tokens and (minor == 1 or b"keep-alive" in tokens)
@@ -92,12 +94,12 @@ class ResponseHead:
                 kept = [line for line in kept if field_name(line) not in named]
         elif connection:
             self.persistent = True
-        if not body_allowed or status == 304:
-            self.length = NO_BODY  # RFC 9112 section 6.3 item 1, whatever the fields claim
-        elif status == 204 or status < 200:
+        if status == 204 or status < 200:
             self.length = NO_BODY
-            if lengths:  # RFC 9110 section 8.6: none may be sent here
+            if lengths:  # RFC 9110 section 8.6: none may be sent here, to HEAD neither
                 kept = [line for line in kept if field_name(line) != b"content-length"]
+        elif not body_allowed or status == 304:
+            self.length = NO_BODY  # RFC 9112 section 6.3 item 1, whatever the fields claim
         else:
             self.length = UNTIL_CLOSE if length is None else length
         self.forward = joined(kept)
@@ -106,9 +108,23 @@ class ResponseHead:
     def publicly_cacheable(self) -> bool:
         """Whether a shared cache may keep this answer for several users (RFC 9111 section 3)."""
         directives = self.cache_control
-        if not directives or b"private" in directives or b"no-store" in directives or b"no-cache" in directives:
+        if not directives:
+            # Read only where it matters: in answers that are to get a cookie, which are few.
+            return (expires := _when(_EXPIRES.search(self.forward))) is not None and (
+                (date := _when(_DATE.search(self.forward))) is None or expires > date
+            )
+        if b"private" in directives or b"no-store" in directives or b"no-cache" in directives:
             return False
         return b"public" in directives or b"s-maxage" in directives or b"max-age" in directives
+
+
+def _when(match: re.Match[bytes] | None) -> datetime | None:
+    """The time a field tells; None without the field or without sense, as ``Expires: 0``, which is long ago."""
+    try:
+        when = None if match is None else parsedate_to_datetime(match[1].decode("latin-1"))
+    except (ValueError, OverflowError):
+        return None
+    return None if when is None else when.replace(tzinfo=UTC)  # RFC 9110 section 5.6.7: always GMT, however written
 
 
 def read_response(memory: Memory[ResponseHead], head: bytes, *, body_allowed: bool) -> ResponseHead:

@@ -5,6 +5,7 @@ The engine is imported inside the verbs that need it, so that the client verbs s
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import click
@@ -43,7 +44,7 @@ def check(file: str) -> int:
     from gatekeeper.config import ConfigError, load_file
 
     try:
-        definition = load_file(file)
+        definition = load_file(file, now=time.time())
     except ConfigError as error:
         lines = [str(problem) for problem in error.problems]
         if session.as_json:

@@ -40,7 +40,7 @@ OVERFLOW: Final = 1
 FIRST_SLOT: Final = 2
 
 MAX_SLOTS: Final = 65_536
-"""Bounds what a garbled header can make us map: 65,536 slots are 528 MiB, far beyond any number of versions."""
+"""Bounds what a garbled header can make us map: 65,536 slots are 532 MiB, far beyond any number of versions."""
 
 
 class Refusal(IntEnum):
@@ -52,6 +52,10 @@ class Refusal(IntEnum):
     """The process has no file descriptor left to accept with."""
     HEAD_TIMEOUT = 3
     """No complete request head came within ``timeouts.request_head``."""
+    TLS = 4
+    """The TLS handshake failed, or was not done within ``timeouts.request_head``."""
+    PROXY_PROTOCOL = 5
+    """No PROXY header where one must be, or from a peer that is not in ``trusted_proxies``."""
 
     @property
     def label(self) -> str:
@@ -78,7 +82,12 @@ CODES: Final = ERRORS + SOURCES
 CODE_COUNT: Final = 501
 FORCED: Final = CODES + CODE_COUNT
 """The same for forced requests."""
-STRIDE: Final = (FORCED + CODE_COUNT + 7) // 8 * 8
+TUNNELS: Final = FORCED + CODE_COUNT
+"""Tunnels opened, tunnels closed, bytes received from clients through tunnels, bytes sent to clients."""
+TUNNELS_CLOSED: Final = TUNNELS + 1
+TUNNEL_RECEIVED: Final = TUNNELS + 2
+TUNNEL_SENT: Final = TUNNELS + 3
+STRIDE: Final = (TUNNELS + 4 + 7) // 8 * 8
 """Whole cache lines of 64 bytes, so that two slots share none."""
 
 _CELL: Final = 8
@@ -181,6 +190,7 @@ class Block:
                 finished = sum(integers[base + CODES : base + FORCED + CODE_COUNT])
                 requests += max(0, integers[base + BEGUN] - finished)
                 integers[base + BEGUN] = finished
+                integers[base + TUNNELS_CLOSED] = integers[base + TUNNELS]
         return connections, requests
 
     def clear_slot(self, slot: int) -> None:

@@ -118,6 +118,14 @@ def _traffic(of: Mapping[Name, Totals]) -> Iterator[Metric]:
     upstream = HistogramMetricFamily(
         "gatekeeper_upstream_duration_seconds", "Time until the backend's answer began.", labels=_PAIR
     )
+    tunnels = GaugeMetricFamily("gatekeeper_tunnels", "Upgraded connections open.", labels=_PAIR)
+    opened = CounterMetricFamily("gatekeeper_tunnels_opened", "Connections that were upgraded.", labels=_PAIR)
+    received = CounterMetricFamily(
+        "gatekeeper_tunnel_received_bytes", "Bytes from clients through upgraded connections.", labels=_PAIR
+    )
+    sent = CounterMetricFamily(
+        "gatekeeper_tunnel_sent_bytes", "Bytes to clients through upgraded connections.", labels=_PAIR
+    )
     for name, totals in of.items():
         for (code, forced), count in sorted(totals.codes.items()):
             label = "000" if code == OTHER_CODE else str(code)
@@ -127,9 +135,13 @@ def _traffic(of: Mapping[Name, Totals]) -> Iterator[Metric]:
         failovers.add_metric(name, totals.failovers)
         retries.add_metric(name, totals.retries)
         inflight.add_metric(name, totals.in_flight)
+        tunnels.add_metric(name, totals.tunnels_open)
+        opened.add_metric(name, totals.tunnels)
+        received.add_metric(name, totals.tunnel_received)
+        sent.add_metric(name, totals.tunnel_sent)
         duration.add_metric(name, _cumulative(totals.duration), totals.duration.seconds)
         upstream.add_metric(name, _cumulative(totals.upstream), totals.upstream.seconds)
-    yield from (requests, errors, failovers, retries, inflight, duration, upstream)
+    yield from (requests, errors, failovers, retries, inflight, duration, upstream, tunnels, opened, received, sent)
 
 
 def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:

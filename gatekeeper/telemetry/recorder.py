@@ -30,6 +30,10 @@ from gatekeeper.telemetry.block import (
     REVISION,
     STRIDE,
     SUM,
+    TUNNEL_RECEIVED,
+    TUNNEL_SENT,
+    TUNNELS,
+    TUNNELS_CLOSED,
     UPSTREAM,
     UPSTREAM_SUM,
     Block,
@@ -116,11 +120,27 @@ class Recorder:
         """One further try of a request; ``slot`` is the version that is tried."""
         self._add(slot, RETRIES)
 
-    def _add(self, slot: int, cell: int) -> None:
+    def tunnel_opened(self, slot: int) -> None:
+        """One connection became a tunnel; its request is finished with 101."""
+        self._add(slot, TUNNELS)
+
+    def tunnel_closed(self, slot: int) -> None:
+        """One tunnel less is open."""
+        self._add(slot, TUNNELS_CLOSED)
+
+    def tunnel_received(self, slot: int, count: int) -> None:
+        """Bytes that a client sent through a tunnel."""
+        self._add(slot, TUNNEL_RECEIVED, count)
+
+    def tunnel_sent(self, slot: int, count: int) -> None:
+        """Bytes that a tunnel's client was sent."""
+        self._add(slot, TUNNEL_SENT, count)
+
+    def _add(self, slot: int, cell: int, count: int = 1) -> None:
         try:
-            self._integers[HEADER + slot * STRIDE + cell] += 1
+            self._integers[HEADER + slot * STRIDE + cell] += count
         except IndexError:
-            self._integers[self._overflow + cell] += 1
+            self._integers[self._overflow + cell] += count
 
     # The worker as a whole
 

@@ -17,6 +17,10 @@ from gatekeeper.telemetry.block import (
     FORCED,
     RETRIES,
     SUM,
+    TUNNEL_RECEIVED,
+    TUNNEL_SENT,
+    TUNNELS,
+    TUNNELS_CLOSED,
     UPSTREAM,
     UPSTREAM_SUM,
     Block,
@@ -54,6 +58,10 @@ class Totals:
     failovers: int = 0
     retries: int = 0
     begun: int = 0
+    tunnels: int = 0
+    tunnels_closed: int = 0
+    tunnel_received: int = 0
+    tunnel_sent: int = 0
 
     @property
     def requests(self) -> int:
@@ -70,6 +78,10 @@ class Totals:
         """Requests begun and not finished. Never negative, though a request may end while the cells are read."""
         return max(0, self.begun - sum(self.codes.values()))
 
+    @property
+    def tunnels_open(self) -> int:
+        return max(0, self.tunnels - self.tunnels_closed)
+
 
 def read(blocks: Iterable[Block], slot: int) -> Totals:
     """The numbers of one slot over all blocks. Blocks too small to have the slot count as empty."""
@@ -85,6 +97,10 @@ def _add(totals: Totals, block: Block, slot: int) -> None:
     totals.begun += cells[BEGUN]
     totals.failovers += cells[FAILOVERS]
     totals.retries += cells[RETRIES]
+    totals.tunnels += cells[TUNNELS]
+    totals.tunnels_closed += cells[TUNNELS_CLOSED]
+    totals.tunnel_received += cells[TUNNEL_RECEIVED]
+    totals.tunnel_sent += cells[TUNNEL_SENT]
     for histogram, buckets, total in (
         (totals.duration, DURATION, SUM),
         (totals.upstream, UPSTREAM, UPSTREAM_SUM),

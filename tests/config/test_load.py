@@ -60,6 +60,7 @@ def test_a_build_that_looks_like_a_date_stays_a_text(tmp_path):
         ("timeouts: {connect: 250ms}", "timeouts", model.Timeouts(connect=0.25)),
         ("timeouts: {response: 2h, idle: 1h30m}", "timeouts", model.Timeouts(response=7200.0, idle=5400.0)),
         ("timeouts: {drain: 0s, request_head: 0.5s}", "timeouts", model.Timeouts(drain=0.0, request_head=0.5)),
+        ("timeouts: {tunnel: 168h}", "timeouts", model.Timeouts(tunnel=604_800.0)),
         ("retries: {attempts: 0, budget: 2.5%, on_stable: true}", "retries", model.Retries(0, 0.025, on_stable=True)),
         ("retries: {budget: 20}", "retries", model.Retries(budget=0.2)),
         ("skew: 12h", "skew", 43200.0),

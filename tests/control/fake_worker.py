@@ -3,6 +3,7 @@
 FAKE_WORKER is a JSON object; each key holds for all slots:
     die_at_start: exit code          mute_acks: never acknowledge after the first state
     nack_from: revision              late_ack: seconds
+    mute_credentials: do not answer them     nack_credentials: why they are refused
     garbage: speak nonsense at the first ping
     leave: close the channel at the first ping and run on
     stubborn: ignore a drain
@@ -60,6 +61,9 @@ def main() -> int:
                 up.sendall(
                     encode({"type": "pong", "n": message["n"], "connections": 2, "in_flight": 3, "lag": 0.0, "rss": 1})
                 )
+            elif kind == "credentials" and not VICES.get("mute_credentials"):
+                why = VICES.get("nack_credentials", "") if acknowledged else ""
+                up.sendall(encode({"type": "credentials_taken", "serial": message["serial"], "why": why}))
             elif kind == "drain" and not VICES.get("stubborn"):
                 up.sendall(encode({"type": "drained", "finished": 4, "cut": 1}))
                 return 0

@@ -36,7 +36,7 @@ class Bench:
         self.failing, self.asked, self.events, self.pictures = {}, [], [], []
         self.monitor = Monitor(self.events.append, self.pictures.append, probe=self.probe, **options)
 
-    async def probe(self, url, check):
+    async def probe(self, url, check, tls):
         self.asked.append((url, check))
         return self.failing.get(url, "")
 
@@ -118,7 +118,7 @@ async def test_after_the_first_round_every_backend_has_been_asked(bench):
 
 
 async def test_a_check_that_hangs_does_not_hold_up_the_start_for_ever():
-    async def hang(url, check):
+    async def hang(url, check, tls):
         await asyncio.Event().wait()
 
     monitor = Monitor(lambda _: None, lambda _: None, probe=hang)
@@ -180,7 +180,7 @@ async def test_taking_the_check_away_makes_a_backend_ready(bench):
 
 
 async def test_a_defect_in_the_check_ejects_instead_of_leaving_the_backend_unwatched():
-    async def broken(url, check):
+    async def broken(url, check, tls):
         raise RuntimeError("boom")
 
     monitor = Monitor(lambda _: None, lambda _: None, probe=broken)

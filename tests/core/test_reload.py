@@ -274,6 +274,7 @@ CHANGED: dict[str, object] = {
     "timeouts": Timeouts(connect=1.0),
     "retries": Retries(on_stable=True),
     "skew": 60.0,
+    "error_pages": {"502": "<p>sorry</p>"},
 }
 
 

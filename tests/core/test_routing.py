@@ -2,9 +2,19 @@ from dataclasses import replace
 
 import pytest
 
-from gatekeeper.core import routing, split
+from gatekeeper.core import model, routing, split
 from gatekeeper.core.match import MatchError
-from gatekeeper.core.model import Pattern, PatternKind, Rule, ServiceState, When
+from gatekeeper.core.model import (
+    Pattern,
+    PatternKind,
+    Rule,
+    ServiceState,
+    Sticky,
+    StickyMode,
+    UnitKind,
+    UnitSource,
+    When,
+)
 from tests.core.routes import Asker, Request, asker, service, slots, state, table, weights
 
 
@@ -141,3 +151,38 @@ def test_a_state_decoded_afresh_reuses_nothing_it_should_not():
     one = made.services["shop"]
     other = replace(made, services={"shop": ServiceState(one.definition, replace(one.running, revision=2))})
     assert b"Revision: 2\r\n" in routing.compile(other, slots(other), old).services["shop"].stable.head_lines
+
+
+KNOWN = Request(cookie=b"gatekeeper-shop=u1")
+
+
+def test_the_decision_for_a_known_unit_repeats():
+    ask = asker(service())
+    assert ask.table.repeats(KNOWN, ask(KNOWN))
+
+
+@pytest.mark.parametrize(
+    ("definition", "request_"),
+    [
+        (service(), Request()),
+        (service(), replace(KNOWN, force=b"green")),
+        (service(path_prefix="/a"), replace(KNOWN, path=b"/a")),
+        (service(skew=60.0), KNOWN),
+        (service(rules=(Rule("api", When(methods=("POST",)), to="green"),)), KNOWN),
+        (service(testers=model.Testers(query=True)), KNOWN),
+        (service(testers=model.Testers(header="X-Try")), KNOWN),
+        (service(sticky=Sticky(mode=StickyMode.PIN)), KNOWN),
+        (service(sticky=Sticky(mode=StickyMode.NONE)), KNOWN),
+        (service(sticky=Sticky((UnitSource(UnitKind.CLIENT_IP),))), KNOWN),
+    ],
+    ids=["new", "asks", "path", "page", "rule", "query", "header", "pin", "none", "address"],
+)
+def test_a_decision_in_which_more_than_the_fields_has_a_say_does_not_repeat(definition, request_):
+    ask = asker(definition)
+    assert not ask.table.repeats(request_, ask(request_))
+
+
+@pytest.mark.parametrize("down", [("blue",), ("blue", "green")])
+def test_a_decision_that_health_changed_does_not_repeat(down):
+    ask = asker(service(shares=weights(blue=100, green="0.000001"))).but(down=down)
+    assert not ask.table.repeats(KNOWN, ask(KNOWN))

@@ -141,6 +141,40 @@ def test_a_pin_is_followed_exactly_while_its_version_holds_weight(seed, history)
         assert after.set_cookie
 
 
+@given(
+    sources=SOURCES.flatmap(lambda order: st.integers(1, 4).map(lambda count: tuple(order[:count]))),
+    mode=st.sampled_from(StickyMode),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "rules": st.just((STAFF,)),
+            "skew": st.just(3600.0),
+            "testers": st.sampled_from([model.Testers(query=True), model.Testers(header="X-User-Id")]),
+            "path_prefix": st.just("/shop"),
+        },
+    ),
+    head=HEADS,
+    down=st.sets(st.sampled_from(NAMES)),
+)
+@settings(deadline=None)
+def test_a_decision_said_to_repeat_is_the_one_any_request_with_these_fields_gets(sources, mode, options, head, down):
+    head = replace(head, path=b"/shop")
+    definition = service(shares=weights(blue=60, green=40, red=0), sticky=Sticky(sources, mode), **options)
+    ask = asker(definition).but(down=tuple(down))
+    decision = ask(head)
+    if not ask.table.repeats(head, decision):
+        return
+    for other in (
+        {"path": b"/other"},
+        {"method": b"POST"},
+        {"query": b"gatekeeper-version=red"},
+        {"query": b""},
+    ):
+        assert ask.maybe(replace(head, **other)) is decision
+    later = ask.but(client_ip=LOOPBACK, now=ask.now + 10**7, draw=Draws(7), secure=True)
+    assert later(head) is decision
+
+
 # The index of rules and the map of prefixes against their plain definitions
 
 TEXT = st.sampled_from(["a", "b", "ab", ""])

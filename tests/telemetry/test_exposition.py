@@ -84,6 +84,11 @@ def test_the_page_equals_what_all_workers_recorded(setup):
         recorder.error(3, Source.UPSTREAM_RESET)
         recorder.failover(3)
         recorder.retry(2)
+        recorder.tunnel_opened(2)
+        recorder.tunnel_opened(2)
+        recorder.tunnel_closed(2)
+        recorder.tunnel_received(2, 10)
+        recorder.tunnel_sent(2, 1000)
         recorder.begin(0)
         recorder.finish(0, 42, False, 0.0, -1.0)
     page = setup.scrape()
@@ -99,6 +104,11 @@ def test_the_page_equals_what_all_workers_recorded(setup):
     assert page.value("gatekeeper_retries_total", **BLUE) == 2
     assert page.value("gatekeeper_inflight", **GREEN) == 3
     assert page.value("gatekeeper_inflight", **BLUE) == 0
+    assert page.value("gatekeeper_tunnels", **BLUE) == 2
+    assert page.value("gatekeeper_tunnels_opened_total", **BLUE) == 4
+    assert page.value("gatekeeper_tunnel_received_bytes_total", **BLUE) == 20
+    assert page.value("gatekeeper_tunnel_sent_bytes_total", **BLUE) == 2000
+    assert page.value("gatekeeper_tunnels_opened_total", **GREEN) == 0
     duration = "gatekeeper_request_duration_seconds"
     assert page.value(f"{duration}_count", **BLUE) == 3
     assert page.value(f"{duration}_sum", **BLUE) == pytest.approx(0.009)

@@ -114,6 +114,24 @@ def test_errors_failovers_and_retries_are_told_apart(block):
     assert (totals.failovers, totals.retries) == (1, 2)
 
 
+def test_tunnels_are_those_opened_and_not_closed_and_a_death_closes_them(block):
+    recorder = Recorder(block)
+    for slot in (5, 5, 99):  # 99 is beyond the block
+        recorder.begin(slot)
+        recorder.finish(slot, 101, False, 0.01, 0.01)
+        recorder.tunnel_opened(slot)
+    recorder.tunnel_closed(5)
+    recorder.tunnel_received(5, 70_000)
+    recorder.tunnel_received(5, 1)
+    recorder.tunnel_sent(5, 5 << 32)
+    totals = read([block, block], 5)
+    assert (totals.tunnels, totals.tunnels_open, totals.in_flight) == (4, 2, 0)
+    assert (totals.tunnel_received, totals.tunnel_sent) == (140_002, 10 << 32)
+    assert read([block], OVERFLOW).tunnels_open == 1
+    block.settle()
+    assert (read([block], 5).tunnels, read([block], 5).tunnels_open, read([block], OVERFLOW).tunnels_open) == (2, 0, 0)
+
+
 def test_connections_are_those_accepted_and_not_closed(block):
     recorder = Recorder(block)
     recorder.accepted()
