@@ -59,6 +59,7 @@ class Pace:
 class Backend(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     rbufsize = 64 * 1024
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)

@@ -3,6 +3,7 @@
 import ssl
 import time
 
+from gatekeeper.dataplane.life import END, HEAD, INTERIM, WHOLE, after
 from gatekeeper.dataplane.retry import connect_fault
 from gatekeeper.dataplane.sending import Sending
 from gatekeeper.dataplane.tunnel import switch
@@ -57,6 +58,7 @@ class Answering(Sending):
                 if head.status != 101 or not switch(self, head, data):
                     self.try_failed(Fault.BAD_RESPONSE)  # RFC 9110 section 15.2.2: 101 only to who asked
                 return
+            self.state = after(self.state, INTERIM)
             if self.head.minor:  # RFC 9110 section 15.2: no interim answer to HTTP/1.0
                 self.downstream.write(head.line + head.forward + b"\r\n\r\n")
             if not data:
@@ -86,8 +88,10 @@ class Answering(Sending):
             # The whole answer came in one read, as small ones do: no decoder, one write, and the end in one go.
             downstream.write(b"".join((head.line, head.forward, extra, b"\r\n\r\n", data)))
             self.sent_bytes = length
+            self.state = after(self.state, WHOLE)
             self._both_done(now, clean=True)
             return
+        self.state = after(self.state, HEAD)
         response = self.response = decoder(length)
         downstream.write(b"".join((head.line, head.forward, extra, b"\r\n\r\n")))
         downstream.deadline = now + self.decision.service.definition.timeouts.response
@@ -130,6 +134,7 @@ class Answering(Sending):
             downstream.deadline = now + self.decision.service.definition.timeouts.response
 
     def _response_done(self, now: float, *, clean: bool) -> None:
+        self.state = after(self.state, END)
         if self.request_done:
             self._both_done(now, clean=clean)
             return

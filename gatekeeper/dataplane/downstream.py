@@ -179,7 +179,8 @@ class Downstream(asyncio.Protocol):
         rest = data.lstrip(b"\r\n")
         blank = data[: len(data) - len(rest)]
         self.ahead = b""
-        if len(blank) > 2 * MAX_BLANK or blank.replace(b"\r\n", b"") not in {b"", b"\r"}:
+        over = blank.replace(b"\r\n", b"")
+        if len(blank) > 2 * MAX_BLANK or (over and (rest or over != b"\r")):  # half a line end only where more may come
             self._refuse(Fault.BAD_REQUEST)
         elif rest:
             self._on_head_bytes(rest)

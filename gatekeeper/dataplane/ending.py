@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gatekeeper.core.routing import Decision
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.entries import note_exchange
+from gatekeeper.dataplane.life import ANSWERING, CHOOSING, CUT, LOCAL, after
 from gatekeeper.dataplane.replies import local_reply, wants_html
 from gatekeeper.errors import Fault, FaultInfo, Source
 from gatekeeper.http1.framing import BodyDecoder, LengthDecoder, decoder
@@ -21,11 +22,14 @@ monotonic = time.monotonic
 
 
 class Ending:
-    """``tries`` counts the connections tried; ``status`` is 0 until a final response head has been passed on.
+    """``state`` moves by the table in ``life``. ``tries`` counts the connections tried; ``status`` is 0 until a final
+    response head has been passed on.
 
     What starts the same for every exchange is a class attribute: an instance sets only what differs (0.4 us less than
     filling 30 slots one by one).
     """
+
+    state: str = CHOOSING
 
     # the try that is under way
     upstream: "Upstream | None" = None
@@ -34,7 +38,6 @@ class Ending:
     last_url = ""
     tried: tuple[Backend, ...] = ()
     tries = 0
-    sent = False
     sent_at = -1.0
 
     # the request's body
@@ -52,7 +55,6 @@ class Ending:
     answered_at = -1.0
 
     # the end
-    finished = False
     error: Source | None = None
 
     def __init__(
@@ -103,9 +105,10 @@ class Ending:
     def fail(self, fault: Fault) -> None:
         """Answer with a fault, or cut where the response has begun."""
         info: FaultInfo = fault.value
-        if self.status:
+        if self.state is ANSWERING:
             self.cut(info.source)
             return
+        self.state = after(self.state, LOCAL)
         self.drop_upstream()
         downstream = self.downstream
         self.status = info.status
@@ -133,6 +136,7 @@ class Ending:
 
     def cut(self, source: Source) -> None:
         """End a response that has begun, visibly: a cut answer must never look complete."""
+        self.state = after(self.state, CUT)
         self.drop_upstream()
         self.error = source
         self.downstream.plane.recorder.error(self.decision.version.slot, source)
@@ -146,10 +150,7 @@ class Ending:
             downstream.close()
 
     def finish(self, now: float) -> None:
-        """Give the claim back and count, once."""
-        if self.finished:
-            return
-        self.finished = True
+        """Give the claim back and count. The table lets an exchange be over once."""
         backend = self.backend
         if backend is not None:
             self.backend = None

@@ -17,6 +17,7 @@ here the request's body and what the clock and the client do.
 import time
 
 from gatekeeper.dataplane.answering import Answering
+from gatekeeper.dataplane.life import ANSWERING, LEFT, WAITING, after
 from gatekeeper.dataplane.sending import MAX_HELD
 from gatekeeper.errors import Fault, Source
 from gatekeeper.http1.errors import BadMessageError
@@ -50,7 +51,7 @@ class Exchange(Answering):
                 payload += b"0\r\n" + request.trailers + b"\r\n" if request.trailers else LAST_CHUNK
         if payload:
             self._pass_on(payload)
-        if self.sent and not self.finished:
+        if self.state is WAITING or self.state is ANSWERING:
             timeouts = self.decision.service.definition.timeouts
             self.downstream.deadline = monotonic() + (timeouts.response if request.done else timeouts.idle)
         return request.rest
@@ -66,8 +67,7 @@ class Exchange(Answering):
 
     def on_client_lost(self) -> None:
         """The client went away: its backend learns at once, and no version is blamed."""
-        if self.finished:
-            return
+        self.state = after(self.state, LEFT)
         self.drop_upstream()
         self.error = Source.CLIENT
         self.downstream.plane.recorder.error(self.decision.version.slot, Source.CLIENT)

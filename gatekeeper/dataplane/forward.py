@@ -7,11 +7,12 @@ from gatekeeper.core.model import Testers
 from gatekeeper.core.routing import Decision, ServiceRoute
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.http1.fields import field_name, joined
-from gatekeeper.http1.request import RequestFields, RequestHead
+from gatekeeper.http1.request import COUNTED, RequestFields, RequestHead
 
 # The header of testers where a service names no other; ``http1.request`` keeps that one back by itself.
 _FORCE = Testers().header
 _FORWARDED = re.compile(rb"(?i:forwarded:|x-forwarded-)")
+_MAX_FORWARDS = re.compile(rb"\r\n(?i:max-forwards):[^\r]*")
 
 
 class Client:
@@ -112,6 +113,8 @@ def outgoing_head(
         else:
             lines = _prepare(head, client, service)
             fields.prepared = (service, client.key, lines)
+    if fields.max_forwards > 0 and head.method in COUNTED:
+        lines = _MAX_FORWARDS.sub(b"\r\nMax-Forwards: %d" % (fields.max_forwards - 1), lines)
     target = head.target
     if service.definition.strip_prefix:
         target = _stripped(target, service.definition.path_prefix)

@@ -3,6 +3,7 @@
 import html
 import json
 from collections.abc import Mapping
+from email.utils import formatdate
 from http import HTTPStatus
 
 from gatekeeper.errors import FaultInfo
@@ -55,6 +56,7 @@ def local_reply(
         b"Content-Type: " + kind,
         b"Content-Length: %d" % len(body),
         b"Cache-Control: no-store",
+        b"Date: " + formatdate(usegmt=True).encode(),  # RFC 9110 section 6.6.1
         b"Proxy-Status: gatekeeper; error=" + fault.proxy_error.encode(),
     ]
     if request_id:

@@ -6,6 +6,7 @@ import time
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.ending import Ending
 from gatekeeper.dataplane.forward import outgoing_head
+from gatekeeper.dataplane.life import AGAIN, CHOOSING, SENT, after
 from gatekeeper.dataplane.retry import connect_fault, may_answer_by_stable, may_repeat_unseen, may_try_again
 from gatekeeper.dataplane.upstream import Upstream
 from gatekeeper.errors import Fault
@@ -64,11 +65,11 @@ class Sending(Ending):
             raise
         except OSError as error:
             self.connecting = None
-            if not self.finished:
+            if self.state is CHOOSING:
                 self.try_failed(connect_fault(error))
             return
         self.connecting = None
-        if self.finished:
+        if self.state is not CHOOSING:
             upstream.close()
         elif upstream.transport.is_closing():
             self.try_failed(Fault.RESET)  # it ended, or spoke unasked, before anything was sent
@@ -80,7 +81,7 @@ class Sending(Ending):
         upstream.exchange = self  # type: ignore[assignment]  # every Sending is an Exchange; a cast costs a call
         downstream = self.downstream
         transport = upstream.transport
-        self.sent = True
+        self.state = after(self.state, SENT)
         self.sent_at = now
         head = outgoing_head(self.head, downstream.client, self.decision, self._ids(), upstream.backend)
         held = self.held
@@ -125,7 +126,7 @@ class Sending(Ending):
             answer_begun=bool(self.partial) or self.interim > 0,
         ):
             self.release()
-            self.sent = False
+            self.state = after(self.state, AGAIN)
             self.downstream.plane.recorder.retry(self.decision.version.slot)
             self._try(monotonic(), fresh=True)
             return
@@ -135,7 +136,7 @@ class Sending(Ending):
         """A try has failed before the response began: try again where that is safe, else answer."""
         service = self.decision.service
         plane = self.downstream.plane
-        sent = self.sent
+        sent = self.state is not CHOOSING
         self.drop_upstream()
         if (
             may_try_again(fault=fault, sent=sent, tries=self.tries, attempts=service.definition.retries.attempts)
@@ -148,6 +149,7 @@ class Sending(Ending):
             plane.recorder.retry(slot)
             self.tried = (*self.tried, self.backend)
             self.release()
+            self.state = after(self.state, AGAIN)
             self._try(monotonic(), fresh=True)
         elif not self.answered_by_stable(fault, 0):
             self.fail(fault)
@@ -187,7 +189,7 @@ class Sending(Ending):
         self.partial = b""
         self.interim = 0
         self.tried = ()
-        self.sent = False
+        self.state = after(self.state, AGAIN)
         self.answered_at = -1.0
         self._try(now)
         return True

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gatekeeper.dataplane.entries import note_exchange
+from gatekeeper.dataplane.life import END, SWITCH, after
 from gatekeeper.errors import Source
 from gatekeeper.http1.response import ResponseHead
 from gatekeeper.http1.upgrade import GOING_AWAY, Frames, agrees, close_frame, is_websocket
@@ -121,7 +122,7 @@ class Tunnel:
         now = monotonic()
         exchange.status = head.status
         exchange.answered_at = now
-        exchange.finished = True
+        exchange.state = after(exchange.state, SWITCH)
         plane.recorder.finish(self._slot, head.status, decision.forced, now - exchange.started, now - exchange.sent_at)
         plane.recorder.tunnel_opened(self._slot)
         plane.tunnels.add(self)
@@ -236,6 +237,7 @@ class Tunnel:
         plane = downstream.plane
         if self in plane.tunnels:
             plane.tunnels.remove(self)
+            exchange.state = after(exchange.state, END)
             if upstream is not None:
                 upstream.exchange = None
             downstream.exchange = None

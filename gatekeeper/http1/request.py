@@ -49,10 +49,15 @@ _SET_ANEW = frozenset({b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-pr
 _TRACE_MEMBERS = rb"-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 _TRACEPARENT = re.compile(rb"00" + _TRACE_MEMBERS + rb"|(?!00|ff)[0-9a-f]{2}" + _TRACE_MEMBERS + rb"(?:-[\x21-\x7e]*)?")
 
+# The methods that Max-Forwards is for (RFC 9110 section 7.6.2).
+COUNTED = frozenset({b"OPTIONS", b"TRACE"})
+_MAX_FORWARDS = re.compile(rb"[0-9]{1,9}")
+
 _LINES = Lines(
     names=frozenset({
         b"connection", b"content-length", b"cookie", b"expect", b"forwarded", b"host", b"keep-alive",
-        b"proxy-connection", b"te", b"traceparent", b"tracestate", b"transfer-encoding", b"upgrade", b"x-request-id",
+        b"max-forwards", b"proxy-connection", b"te", b"traceparent", b"tracestate", b"transfer-encoding", b"upgrade",
+        b"x-request-id",
     }),
     prefixes=(b"x-forwarded-", b"x-gatekeeper-"),
     fault=Fault.BAD_REQUEST,
@@ -66,13 +71,14 @@ class RequestFields:
     go on: without hop-by-hop fields, forwarding fields, gatekeeper's own and, when ``cookie_apart``, Cookie. Framing
     fields stay where they were unless they were oddly spelt or repeated: then ``framing`` is the line that replaces
     them, starting with CRLF. ``host`` is lower case without port. ``upgrade`` are the protocols a client of HTTP/1.1
-    offers to go on in and we would tunnel.
+    offers to go on in and we would tunnel. ``max_forwards`` is -1 where the client says nothing.
     """
 
     __slots__ = (
         "authority", "close", "cookie", "cookie_apart", "decided", "expect", "force", "forwarded", "forwarded_for",
-        "forwarded_host", "forwarded_proto", "framing", "host", "keep_alive", "kept", "length", "lines", "pass_token",
-        "prepared", "proxied", "request_id", "section", "te_trailers", "traceparent", "tracestate", "upgrade",
+        "forwarded_host", "forwarded_proto", "framing", "host", "keep_alive", "kept", "length", "lines", "max_forwards",
+        "pass_token", "prepared", "proxied", "request_id", "section", "te_trailers", "traceparent", "tracestate",
+        "upgrade",
     )  # fmt: skip
 
     def __init__(self, section: bytes, max_fields: int) -> None:
@@ -89,6 +95,7 @@ class RequestFields:
         self.forwarded_for = self.forwarded_proto = self.forwarded_host = self.expect = self.framing = b""
         self.traceparent = self.proxied = self.te_trailers = self.cookie_apart = self.forwarded = False
         self.close = self.keep_alive = self.tracestate = False
+        self.max_forwards = -1
         kept = lines.copy()
         connection: list[bytes] = []
         lengths: list[bytes] = []
@@ -135,6 +142,10 @@ class RequestFields:
             return True
         if name == b"tracestate":
             self.tracestate = True
+            return True
+        if name == b"max-forwards":
+            if _MAX_FORWARDS.fullmatch(value):
+                self.max_forwards = int(value)
             return True
         if name == b"x-request-id":
             if self.request_id or not _REQUEST_ID.fullmatch(value):
@@ -236,6 +247,8 @@ class RequestHead:
         self.method = method
         if self.method == b"CONNECT":
             raise BadMessageError("CONNECT is not served", Fault.NOT_IMPLEMENTED)
+        if fields.max_forwards == 0 and method in COUNTED:
+            raise BadMessageError("Max-Forwards is used up", Fault.NOT_IMPLEMENTED)  # it is for us to answer
         if len(target) > MAX_TARGET:
             raise BadMessageError("target too long", Fault.TARGET_TOO_LONG)
         self.fields = fields

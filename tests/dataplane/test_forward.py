@@ -47,6 +47,16 @@ def test_hop_by_hop_fields_end_here(world):
     assert not names & {"connection", "x-mine", "x-other", "keep-alive", "proxy-connection", "upgrade", "te"}
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE"])
+def test_max_forwards_counts_down(world, method):
+    assert world().told(request(method, "max-forwards: 10")).get("max-forwards") == "9"
+
+
+@pytest.mark.parametrize("value", ["0", "10", "many", "-1"])
+def test_max_forwards_is_for_two_methods_only(world, value):
+    assert world().told(request("GET", f"Max-Forwards: {value}")).get("max-forwards") == value
+
+
 def test_te_trailers_passes_and_is_named_in_connection(world):
     told = world().told(request("GET", "TE: gzip;q=0.5, trailers", "Connection: TE"))
     assert told.get("te") == "trailers"

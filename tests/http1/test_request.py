@@ -228,6 +228,12 @@ def test_http_1_0_closes_unless_it_says_keep_alive():
     assert not head("Connection: keep-alive, close", start="GET / HTTP/1.0").persistent
 
 
+def test_a_request_that_may_go_no_further_is_not_forwarded():
+    assert refused("Max-Forwards: 0", start="OPTIONS / HTTP/1.1") is Fault.NOT_IMPLEMENTED
+    assert refused("Max-Forwards: 00", start="TRACE / HTTP/1.1") is Fault.NOT_IMPLEMENTED
+    assert head("Max-Forwards: 0").fields.kept == [b"Host: a.test", b"Max-Forwards: 0"]
+
+
 def test_a_trailer_field_passes_with_its_trailers():
     assert head("Trailer: X-Sum").fields.kept == [b"Host: a.test", b"Trailer: X-Sum"]
 
