@@ -153,7 +153,7 @@ def ended_in_time(played: Sequence[Round]) -> bool:
 
 def markdown(played: Sequence[Round], connections: int, about: dict[str, str]) -> str:
     out = [
-        f"| round | requests | p50 | p99 | worst | proxy's core | slow connections ({connections:,} at once) | longest |",
+        f"| round | requests | p50 | p99 | worst | proxy's core | {connections:,} slow at a time | longest |",
         "|---|---:|---:|---:|---:|---:|---|---:|",
     ]
     for number, each in enumerate(played, 1):

@@ -53,13 +53,16 @@ PROBLEMS_TOLD: Final = 100
 """Problems of one refused reload that go into the log and the events; the rest is counted."""
 
 
+class StartError(GatekeeperError):
+    """What it cannot start without; the text names the place and the way out."""
+
+
 def serve(path: str) -> int:
     """Run until told to stop. Returns the exit code: 0 stopped as asked, 1 failed, 2 the file is wrong."""
     loader = FileLoader(path)
     try:
         definition = loader.file()
-        tokens_path = definition.settings.admin_tokens
-        tokens = Tokens.load(tokens_path) if tokens_path is not None else Tokens()
+        tokens = load_tokens(definition)
     except (ConfigError, TokensError) as error:
         _say(*str(error).splitlines())
         return WRONG_FILE
@@ -75,6 +78,33 @@ def serve(path: str) -> int:
         return FAILED
     finally:
         logs.stop_logging(writer)
+
+
+def load_tokens(definition: Definition) -> Tokens:
+    """Who may come over TCP. Raises TokensError with everything that is wrong in the file that is named."""
+    path = definition.settings.admin_tokens
+    return Tokens.load(path) if path is not None else Tokens()
+
+
+def token_problems(definition: Definition) -> list[dict[str, Any]]:
+    """Everything that is wrong in the token file that is named, in the form of the API's problems."""
+    try:
+        load_tokens(definition)
+    except TokensError as error:
+        return list(error.problems)
+    return []
+
+
+def _prepare(path: str, key: str) -> None:
+    """Make the directory of what ``key`` names. Raises StartError with the way out."""
+    try:
+        places.prepare(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StartError(
+            f"{path}: its directory cannot be used ({reason}); make it and let this user write there, or name another "
+            f"`{key}:`"
+        ) from error
 
 
 def _say(*lines: str) -> None:
@@ -153,8 +183,8 @@ class Supervisor:
         settings = self._definition.settings
         path = settings.state or places.default_state()
         socket_path = settings.admin_socket or places.default_socket()
-        places.prepare(path)
-        places.prepare(socket_path)
+        _prepare(path, "state")
+        _prepare(socket_path, "admin.socket")
 
         self._store = await asyncio.to_thread(Store.open, path)
         stack.callback(self._store.close)

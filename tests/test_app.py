@@ -209,6 +209,20 @@ def test_a_wrong_file_is_refused_with_every_mistake_and_nothing_is_opened(home):
     assert not (home.path / "state.db").exists()
 
 
+def test_a_place_for_the_state_that_cannot_be_made_is_named_with_the_way_out(home):
+    (home.path / "out.d").write_text("a file, where a directory would have to be")
+    text = home.file.read_text().replace(str(home.path / "state.db"), str(home.path / "out.d" / "x" / "state.db"))
+    home.file.write_text(text)
+    assert home.start(ready=False).wait(PATIENCE) == 1
+    assert f"{home.path}/out.d/x/state.db: its directory cannot be used (Not a directory)" in home.said()
+    assert "name another `state:`" in home.said()
+
+
+def test_the_first_revision_of_a_file_is_in_the_log(home):
+    home.start()
+    assert home.events()[0] == "start"
+
+
 def test_a_port_in_use_ends_the_start_with_the_way_out_and_nothing_left(home):
     with socket.socket() as other:
         other.bind(("127.0.0.1", home.port))

@@ -174,7 +174,7 @@ class Timeouts(Model):
     connect: Annotated[float, duration(0.01, 600)] = key("5s", "Until a backend accepts a connection.")
     response: Annotated[float, duration(0.01, _DAY)] = key("60s", "Until a response begins, and pauses within it.")
     idle: Annotated[float, duration(0.1, _DAY)] = key(
-        "60s", "A connection without a request is closed after this time."
+        "60s", "A connection without a request is closed after this time, and so is a client that does not read."
     )
     tunnel: Annotated[float, duration(0.1, 7 * _DAY)] = key("1h", "A WebSocket that says nothing is closed after this.")
     drain: Annotated[float, duration(0, _HOUR)] = key("30s", "Requests under way may end in this time.")

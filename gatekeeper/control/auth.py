@@ -62,7 +62,9 @@ class TokensError(GatekeeperError):
     """The token file cannot be used; ``problems`` holds every mistake, each with the file and the place."""
 
     def __init__(self, problems: Sequence[dict[str, str]]) -> None:
-        super().__init__("\n".join("{file}: {path}: {message}".format_map(problem) for problem in problems))
+        super().__init__(
+            "\n".join(": ".join(filter(None, (each["file"], each["path"], each["message"]))) for each in problems)
+        )
         self.problems = list(problems)
 
 

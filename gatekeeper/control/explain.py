@@ -17,7 +17,7 @@ _WHY = {
     reasons.FORCED: "a tester forced the version",
     reasons.RULE: "a rule matched",
     reasons.STICKY: "the split, at the place of a unit that is known",
-    reasons.SPLIT: "the split, for a new unit: another such request may get another version",
+    reasons.SPLIT: "the split, for a new unit",
     reasons.PINNED: "the browser's first assignment, which it keeps",
     reasons.PAGE: "the version of the page that is open",
 }
@@ -90,9 +90,10 @@ def explain(
 
 
 def _asked(fields: Fields, service: Service | None) -> Asked:
-    """Host and path default to a request that reaches the service."""
+    """Host and path default to a request that reaches the service, unless a Host field says where it goes."""
+    pairs = fields.pairs("headers")
     host = service.hosts[0].replace("*.", "any.", 1) if service is not None and service.hosts else ""
-    host = fields.text("host", host).lower()
+    host = fields.text("host", next((value.strip() for name, value in pairs if name.lower() == "host"), host)).lower()
     prefix = service.path_prefix if service is not None else "/"
     target = fields.text("path", prefix, limit=8192)
     if not target.startswith("/"):
@@ -100,12 +101,9 @@ def _asked(fields: Fields, service: Service | None) -> Asked:
     if prefix != "/" and target == "/":
         target = prefix
     path, _, query = target.partition("?")
-    pairs = fields.pairs("headers")
     for at, (name, value) in enumerate(pairs):
         if not name or any(mark in name + value for mark in "\r\n\0"):
             fields.wrong(f"headers[{at}]", "must be a name and a value without line ends", name)
-    if not host:
-        host = next((value.lower() for name, value in pairs if name.lower() == "host"), "")
     return Asked(
         method=fields.text("method", "GET", limit=32).encode(),
         host=_without_port(host).encode(),
@@ -133,6 +131,8 @@ def _slots(table: RoutingTable, ready: Callable[[str, str], int]) -> list[int]:
 
 def _document(made: Decision, revision: int) -> dict[str, Any]:
     because = _WHY[made.reason]
+    if made.reason == reasons.SPLIT and made.weight < 1:
+        because += ": another such request may get another version"
     if made.failed_over_from is not None:
         because += f"; {made.failed_over_from.name} has no ready backend, so it failed over"
     if made.unavailable:

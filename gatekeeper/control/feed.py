@@ -30,12 +30,24 @@ BACKLOG: Final = 1_000
 """Told events not written yet. A disk that hangs must not fill the memory: beyond it the oldest are lost, counted."""
 
 
+_LEVELS: Final = {
+    **dict.fromkeys(("backend_ejected", "certificate_expiring", "undone", "worker_died"), logging.WARNING),
+    **dict.fromkeys(("certificate_expired", "certificate_refused", "reload_refused", "store_failed"), logging.ERROR),
+}
+"""What an operator must see also where ``log.level`` leaves everyday events out; the others are ``info``."""
+
+
 class TooManyWatchersError(GatekeeperError):
     pass
 
 
 class DroppedError(GatekeeperError):
     """The watcher did not keep up, or gatekeeper stops; the text says which."""
+
+
+def write_line(event: Event) -> None:
+    """The event's line in the log."""
+    log.log(_LEVELS.get(event.kind, logging.INFO), event.kind, extra={"event": event.document()})
 
 
 class EventStore(Protocol):
@@ -140,7 +152,7 @@ class Feed:
     def emit(self, events: Sequence[Event]) -> None:
         """Pass on events that are stored (or could not be: id 0). Never waits."""
         for event in events:
-            log.info(event.kind, extra={"event": event.document()})
+            write_line(event)
             self.latest = max(self.latest, event.id)
             for watcher in self._watchers:
                 if watcher.reason is None:

@@ -60,7 +60,9 @@ class Health:
             self.successes, self.failures = 0, self.failures + 1
             self.reason = failure
             if self.condition is not Condition.EJECTED and self.failures >= self.check.fall:
-                return self._become(Condition.EJECTED, f"{self.failures} checks failed in a row: {failure}", now)
+                many = f"{self.failures} checks" if self.failures > 1 else "the check"
+                in_a_row = " in a row" if self.failures > 1 else ""
+                return self._become(Condition.EJECTED, f"{many} failed{in_a_row}: {failure}", now)
             return False
         self.successes, self.failures = self.successes + 1, 0
         if self.condition is Condition.PENDING or (

@@ -106,10 +106,11 @@ def service_of(parts: Parts, request: web.Request, name: str | None = None) -> S
     services = parts.controller.state.services
     if name not in services:
         problem = wire.unknown("service", name, "service", services)
+        meant = f" (did you mean {problem['suggestion']}?)" if "suggestion" in problem else ""
         raise ProblemError(
             404,
             "unknown_service",
-            f"there is no service {name}" + (f" (did you mean {problem['suggestion']}?)" * ("suggestion" in problem)),
+            f"there is no service {name}{meant}",
             allowed=problem["allowed"],
             problems=[problem],
         )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gatekeeper.control.controller import changed_running, digest
+from gatekeeper.control.feed import write_line
 from gatekeeper.control.store import Record, Store
 from gatekeeper.core.command import initial_state
 from gatekeeper.core.model import Definition, State
@@ -25,7 +26,7 @@ async def first_state(store: Store, definition: Definition, *, entropy: str, now
     changed = {
         name: running for name, running in changed_running(None, state).items() if running != stored.running.get(name)
     }
-    await store.append(
+    written = await store.append(
         Record(
             revision=state.revision,
             at=now,
@@ -37,4 +38,6 @@ async def first_state(store: Store, definition: Definition, *, entropy: str, now
             definition=digest(state),
         )
     )
+    for each in written:
+        write_line(each)  # nobody watches yet
     return state, notes

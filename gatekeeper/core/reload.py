@@ -140,6 +140,8 @@ def _refuse_restart(old: Settings, new: Settings) -> None:
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value) or "none"
+    if value == 0:  # of ``workers``, the only number among them
+        return "auto"
     return "not set" if value in (None, "") else str(value)
 
 

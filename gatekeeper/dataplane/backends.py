@@ -70,7 +70,7 @@ class Backend:
             upstream.idle_since = now
             self.idle.append(upstream)
         else:
-            upstream.transport.close()
+            upstream.close()
 
     def retire(self) -> None:
         self.named = False
@@ -79,7 +79,7 @@ class Backend:
     def close_idle(self, before: float) -> None:
         """Close connections idle since before this monotonic time; the oldest stand first."""
         while self.idle and self.idle[0].idle_since < before:
-            self.idle.pop(0).transport.close()
+            self.idle.pop(0).close()
 
     async def connect(self, loop: asyncio.AbstractEventLoop, factory: Callable[[], "Upstream"]) -> None:
         """Make a new connection. Raises OSError (ssl.SSLError is one); the caller bounds the time."""

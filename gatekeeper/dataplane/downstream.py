@@ -230,7 +230,7 @@ class Downstream(asyncio.Protocol):
             table = snapshot.table
             found = table.decide(head, address, unknown, secure, snapshot.ready, plane.draw, plane.wall)
             if found is None:
-                self._refuse(Fault.NO_SERVICE, head)
+                self._refuse(Fault.NO_SERVICE, head, address=address)
                 if body:
                     self._keep_ahead(body)
                 return
@@ -246,8 +246,10 @@ class Downstream(asyncio.Protocol):
             if body:
                 self._keep_ahead(body)
 
-    def _refuse(self, fault: Fault, head: RequestHead | None = None, *, head_only: bool = False) -> None:
-        """Answer a request that no version gets, and count it under no service."""
+    def _refuse(
+        self, fault: Fault, head: RequestHead | None = None, *, head_only: bool = False, address: str | None = None
+    ) -> None:
+        """Answer a request that no version gets, and count it under no service. ``address``: None is the peer's."""
         plane = self.plane
         info = fault.value
         keep = head is not None and head.persistent and head.length == 0 and not plane.draining
@@ -260,7 +262,8 @@ class Downstream(asyncio.Protocol):
         plane.recorder.finish(0, info.status, forced=False, seconds=0.0, upstream_seconds=-1.0)
         if plane.log.enabled:
             size = len(reply) - reply.find(b"\r\n\r\n") - 4
-            note_refusal(plane.log, self.client.address, head, info, size)
+            address = self.client.address if address is None else address
+            note_refusal(plane.log, address, head, info, size, plane.snapshot.table.revision)
         self.exchange_done(monotonic(), keep=keep)
 
     def exchange_done(self, now: float, *, keep: bool) -> None:

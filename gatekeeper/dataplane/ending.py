@@ -116,6 +116,9 @@ class Ending:
         request_done = self.request_done
         keep = self.keep and request_done and not downstream.plane.draining
         downstream.plane.recorder.error(self.decision.version.slot, info.source)
+        ids = downstream.plane.ids
+        # Also where nothing was sent: it is how a user's report is found in the log.
+        self.request_id = self.request_id or ids.prefix + ids.span()
         reply = local_reply(
             info,
             request_id=self.request_id,

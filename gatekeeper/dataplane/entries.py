@@ -24,10 +24,17 @@ def note_exchange(exchange: "Ending", now: float, waited: float) -> None:
     )  # fmt: skip
 
 
-def note_refusal(log: AccessLog, address: str, head: RequestHead | None, info: FaultInfo, size: int) -> None:
+def note_refusal(
+    log: AccessLog, address: str, head: RequestHead | None, info: FaultInfo, size: int, revision: int
+) -> None:
     """``address`` is the peer's, ``size`` the answer's body in bytes; without a readable head its parts are empty."""
-    method, target, minor, host = (head.method, head.target, head.minor, head.host) if head else (b"", b"", 1, b"")
+    method, target, minor, host, request_id = b"", b"", 1, b"", b""
+    referer: list[bytes] = []
+    agent: list[bytes] = []
+    if head is not None:
+        method, target, minor, host = head.method, head.target, head.minor, head.host
+        request_id, referer, agent = head.fields.request_id, head.values(b"referer"), head.values(b"user-agent")
     log.add(
-        time.time(), address, method, target, minor, info.status, size, 0.0, -1.0, host, "", "", "", "", None, 0,
-        b"", b"", b"", info.source.label, False, 0,
+        time.time(), address, method, target, minor, info.status, size, 0.0, -1.0, host, "", "", "", "", None, revision,
+        request_id, referer[0] if referer else b"", agent[0] if agent else b"", info.source.label, False, 0,
     )  # fmt: skip

@@ -86,8 +86,10 @@ def may_try_again(*, fault: Fault, sent: bool, tries: int, attempts: int) -> boo
     return not sent  # nothing reached a backend, so any method may go again
 
 
-def may_answer_by_stable(*, fault: Fault | None, status: int, method: bytes, has_body: bool) -> bool:
+def may_answer_by_stable(*, fault: Fault | None, status: int, method: bytes, has_body: bool, sent: bool = True) -> bool:
     """Whether stable may answer a request that failed on the candidate: by ``fault``, or by a 5xx ``status``."""
+    if not sent and fault in _ANOTHER_TRY:
+        return True  # nothing reached the candidate, so any method may go
     if method not in SAFE or has_body:
         return False
     return fault in _ON_STABLE if fault is not None else status >= 500

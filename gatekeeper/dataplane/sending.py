@@ -151,7 +151,7 @@ class Sending(Ending):
             self.release()
             self.state = after(self.state, AGAIN)
             self._try(monotonic(), fresh=True)
-        elif not self.answered_by_stable(fault, 0):
+        elif not self.answered_by_stable(fault, 0, sent=sent):
             self.fail(fault)
 
     def _others_ready(self, backend: Backend) -> bool:
@@ -159,7 +159,7 @@ class Sending(Ending):
         group = self.snapshot.groups[self.decision.version.slot]
         return group is not None and any(other is not backend and other not in self.tried for other, _ in group.ready)
 
-    def answered_by_stable(self, fault: Fault | None, status: int) -> bool:
+    def answered_by_stable(self, fault: Fault | None, status: int, *, sent: bool = True) -> bool:
         """Let stable answer what the candidate could not; the candidate's failure is counted all the same."""
         decision = self.decision
         service = decision.service
@@ -167,7 +167,7 @@ class Sending(Ending):
         if not service.definition.retries.on_stable or decision.forced or decision.version is stable:
             return False
         if not self.snapshot.ready[stable.slot] or not may_answer_by_stable(
-            fault=fault, status=status, method=self.head.method, has_body=self.request is not None
+            fault=fault, status=status, method=self.head.method, has_body=self.request is not None, sent=sent
         ):
             return False
         plane = self.downstream.plane

@@ -28,7 +28,12 @@ class Upstream(asyncio.Protocol):
         self._made = False
 
     def close(self) -> None:
-        if self._made:
+        """End a connection that nobody uses any more. What its backend has not read by then, it is not given."""
+        if not self._made:
+            return
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # closing would wait until it has read, perhaps for ever
+        else:
             self.transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -49,10 +54,9 @@ class Upstream(asyncio.Protocol):
         if isinstance(exchange, Tunnel):
             return exchange.on_upstream_eof()
         if exchange is not None:
-            # It has said all it will. To close would first wait until it has read all of the request, perhaps for ever.
             self.exchange = None
             exchange.on_upstream_lost(None, reused=self.used > 0)
-            self.transport.abort()
+        self.transport.abort()  # it has said all it will; see ``close``
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

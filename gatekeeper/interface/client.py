@@ -26,6 +26,8 @@ MAX_LINE = 1024 * 1024
 UNIX_PATH_MAX = 107
 """Bytes of a socket's path, see unix(7): sun_path less the final zero."""
 
+_MARKS = frozenset({"revision", "revisions", "pass"})
+
 DONE, FAILED, USAGE, UNREACHABLE, REFUSED = range(5)
 
 
@@ -141,7 +143,14 @@ class Client:
             data = response.read(MAX_ANSWER + 1)
             if len(data) > MAX_ANSWER:
                 raise ClientError(f"the answer is larger than {MAX_ANSWER} bytes", f"{method} {path} on {self.where}")
-            return Reply(response.status, self._decode(response, data), _revision(response.getheader("ETag")))
+            found = self._decode(response, data)
+            if path.startswith("/v1/") and not _is_ours(found):
+                raise UnreachableError(
+                    f"something that is not gatekeeper's admin API answered {response.status}",
+                    f"{method} {path} on {self.where}",
+                    "give its admin address, not the address users go to",
+                )
+            return Reply(response.status, found, _revision(response.getheader("ETag")))
 
     def get(self, path: str, **query: str) -> Any:
         return self.call("GET", path, query=query).data
@@ -203,7 +212,7 @@ class Client:
         return connection
 
     def _connect_unix(self, timeout: float) -> http.client.HTTPConnection:
-        tried = []
+        tried, denied = [], False
         for path in self._sockets:
             if not places.trusted(path):
                 tried.append(f"{path}: its directory belongs to another user")
@@ -217,17 +226,17 @@ class Client:
                 sock.connect(path)
             except OSError as error:
                 sock.close()
+                denied = denied or isinstance(error, PermissionError)
                 tried.append(f"{path}: {_reason(error)}")
                 continue
             self.where = f"unix:{path}"
             connection = http.client.HTTPConnection("localhost", timeout=timeout)
             connection.sock = sock
             return connection
-        raise UnreachableError(
-            "cannot reach gatekeeper",
-            "; ".join(tried) or "no socket named",
-            "start it with `gatekeeper serve --config FILE`, or name its socket with --socket (GATEKEEPER_SOCKET)",
-        )
+        way_out = "start it with `gatekeeper serve --config FILE`, or name its socket with --socket (GATEKEEPER_SOCKET)"
+        if denied:
+            way_out = "run this as the user or in the group that owns the socket, or name another with --socket"
+        raise UnreachableError("cannot reach gatekeeper", "; ".join(tried) or "no socket named", way_out)
 
     def _decode(self, response: http.client.HTTPResponse, data: bytes) -> Any:
         if "json" not in response.getheader("Content-Type", ""):
@@ -291,6 +300,14 @@ def _parse_stream(response: http.client.HTTPResponse) -> Iterator[Event]:
 def _revision(etag: str | None) -> int | None:
     text = (etag or "").removeprefix("W/").strip('"')
     return int(text) if text.isdecimal() else None
+
+
+def _is_ours(data: object) -> bool:
+    """Whether it can be an answer of the API: a list of events, or a document with one of the keys each of them has.
+
+    Names of servers prove nothing: something that speaks TLS may stand between.
+    """
+    return isinstance(data, list) or (isinstance(data, dict) and not _MARKS.isdisjoint(data))
 
 
 def _objects(value: object) -> list[dict[str, Any]]:

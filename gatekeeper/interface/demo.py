@@ -7,6 +7,8 @@ independent witnesses: the users' own answers, gatekeeper's replies, its metrics
 
 import asyncio
 import contextlib
+import shlex
+import shutil
 import signal
 import sys
 import time
@@ -14,6 +16,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from math import sqrt
+from pathlib import Path
 from typing import Any
 
 import click
@@ -54,6 +57,17 @@ class Pace:
 
 HEADLESS = Pace(hold=2.0, linger=False)
 WATCHED = Pace(hold=4.0, linger=True)
+
+
+def program() -> str:
+    """What to type in another terminal to run this program: its name where the search path leads to it, else its place.
+
+    ``make demo`` runs the one in .venv, which no search path leads to.
+    """
+    here = Path(sys.argv[0]).absolute()
+    found = shutil.which("gatekeeper")
+    known = found is not None and Path(found).absolute() == here
+    return "gatekeeper" if known or here.name != "gatekeeper" else shlex.quote(str(here))
 
 
 async def run_demo(*, headless: bool) -> int:
@@ -130,7 +144,7 @@ class Story:
         """Leave everything running for a person, until Enter, Ctrl-C or half an hour."""
         click.echo(f"\nStill running at http://127.0.0.1:{self._stage.port}/ ; try in another terminal:")
         for verb in ("status --watch", "split shop green=50 blue=50", "rollback shop", "events"):
-            click.echo(f"  gatekeeper --socket {self._stage.socket} {verb}")
+            click.echo(f"  {program()} --socket {self._stage.socket} {verb}")
         click.echo("Enter or Ctrl-C ends it.")
         entered = asyncio.Event()
         loop = asyncio.get_running_loop()

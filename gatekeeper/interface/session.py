@@ -111,9 +111,12 @@ def show_error(error: ClientError, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(error.document(), indent=2, ensure_ascii=False), err=True)
         return
-    click.echo(f"gatekeeper: {render.clean(error.what)}", err=True)
-    for problem in error.problems:
-        click.echo(f"  {render.problem_line(problem)}", err=True)
+    what, lines = render.clean(error.what), [render.problem_line(problem) for problem in error.problems]
+    if len(lines) == 1 and lines[0].startswith(what):
+        what = lines.pop()  # it says the same, and what was found
+    click.echo(f"gatekeeper: {what}", err=True)
+    for line in lines:
+        click.echo(f"  {line}", err=True)
     for row in error.since:
         click.echo(f"  since then: {render.revision_line(row)}", err=True)
     click.echo(f"  where:   {render.clean(error.where)}", err=True)

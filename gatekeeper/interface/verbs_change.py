@@ -26,7 +26,8 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
         name, equals, weight = value.rpartition("=")
         if not (name and equals and WEIGHT.fullmatch(weight)):
             raise click.BadParameter(
-                f"{value!r} is not VERSION=WEIGHT; a weight is a plain decimal number such as 90 or 0.5",
+                f"{value!r} is not VERSION=WEIGHT; a weight is a plain decimal number such as 90 or 0.5, with at most "
+                "6 decimals",
                 context,
                 parameter,
             )

@@ -6,6 +6,7 @@ The engine is imported inside the verbs that need it, so that the client verbs s
 import asyncio
 import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -43,15 +44,21 @@ def check(file: str) -> int:
     session.local()
     from gatekeeper.config import ConfigError, load_file
 
+    problems: list[dict[str, Any]] = []
     try:
         definition = load_file(file, now=time.time())
+        if definition.settings.admin_tokens is not None:
+            from gatekeeper.app import token_problems
+
+            problems = token_problems(definition)
     except ConfigError as error:
-        lines = [str(problem) for problem in error.problems]
+        problems = [asdict(problem) for problem in error.problems]
+    if problems:
         if session.as_json:
-            click.echo(json.dumps({"valid": False, "file": file, "problems": lines}, indent=2, ensure_ascii=False))
+            click.echo(json.dumps({"valid": False, "file": file, "problems": problems}, indent=2, ensure_ascii=False))
         else:
-            for line in lines:
-                click.echo(render.clean(line), err=True)
+            for problem in problems:
+                click.echo(render.problem_line(problem), err=True)
         return USAGE
     services = {name: list(service.versions) for name, service in definition.services.items()}
     session.emit(

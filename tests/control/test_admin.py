@@ -70,6 +70,8 @@ async def test_the_list_of_services_and_one_that_is_not_there(api):
     assert problem["problems"][0]["suggestion"] == "shop"
     assert "did you mean shop?" in problem["detail"]
     assert headers["Content-Type"] == "application/problem+json"
+    status, problem, _ = await api("GET", "/v1/services/nothing-like-it")
+    assert (status, problem["detail"]) == (404, "there is no service nothing-like-it")
 
 
 async def test_alive_ready_and_metrics(world, api):
@@ -234,6 +236,7 @@ async def test_explain_gives_the_tables_own_decision(api):
     _, document, headers = await api("POST", "/v1/explain", json={"service": "shop", "path": "/x?y=1"})
     assert (document["service"], document["version"], document["reason"]) == ("shop", "blue", "split")
     assert document["sets_cookie"] == ["gatekeeper-shop"]
+    assert document["because"] == "the split, for a new unit"
     assert headers["ETag"] == '"1"'
     forced = {"service": "shop", "headers": [["X-Gatekeeper-Version", "green"]]}
     _, document, _ = await api("POST", "/v1/explain", json=forced)
@@ -242,6 +245,9 @@ async def test_explain_gives_the_tables_own_decision(api):
     assert (document["version"], document["forced"]) == ("blue", False)
     _, document, _ = await api("POST", "/v1/explain", json={"headers": [["Cookie", "gatekeeper-shop=" + "a" * 32]]})
     assert document["reason"] == "sticky"
+    await api("PUT", SPLIT, json={"blue": 50, "green": 50})
+    _, document, _ = await api("POST", "/v1/explain", json={"service": "shop"})
+    assert document["because"] == "the split, for a new unit: another such request may get another version"
 
 
 async def test_explain_follows_hosts_and_prefixes(world, api, definition_of, made_service):
@@ -253,8 +259,9 @@ async def test_explain_follows_hosts_and_prefixes(world, api, definition_of, mad
     assert (await api("POST", "/v1/explain", json={"service": "shop"}))[1]["service"] == "shop"
     for host in ({"host": "O.example:8080"}, {"headers": [["Host", "o.example"]]}):
         assert (await api("POST", "/v1/explain", json=host))[1]["service"] == "other"
-    document = (await api("POST", "/v1/explain", json={"service": "shop", "host": "o.example"}))[1]
-    assert "belong to service other" in document["note"]
+    for host in ({"host": "o.example"}, {"headers": [["Host", "o.example"]]}):
+        document = (await api("POST", "/v1/explain", json={"service": "shop", **host}))[1]
+        assert "belong to service other" in document["note"]
     status, problem, _ = await api("POST", "/v1/explain", json={"host": "x.shop.example", "path": "/t"})
     assert (status, problem["code"]) == (404, "no_service")
     for wrong in ({"path": "x"}, {"client_ip": "here"}, {"headers": [["a", "b\r\nc: d"]]}, {"headers": {}}):

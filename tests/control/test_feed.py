@@ -36,6 +36,15 @@ async def test_told_events_are_stored_and_passed_on_in_the_order_told_at_the_tim
     assert await world.store.events(after=1) == events
 
 
+async def test_what_an_operator_must_see_is_logged_above_info(world, caplog):
+    with caplog.at_level("INFO", "gatekeeper.events"):
+        for kind in ("worker_replaced", "backend_ejected", "reload_refused"):
+            world.feed.tell({"kind": kind})
+        await settled(world, 4)
+    levels = {record.event["kind"]: record.levelname for record in caplog.records}
+    assert levels == {"worker_replaced": "INFO", "backend_ejected": "WARNING", "reload_refused": "ERROR"}
+
+
 async def test_an_event_told_while_a_command_is_under_way_follows_it_in_ids_and_in_the_stream(world):
     watcher = world.feed.watch()
     world.publisher.hold = asyncio.Event()

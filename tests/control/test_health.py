@@ -94,6 +94,9 @@ def test_a_change_is_dated_and_says_why():
     assert health.record("no answer within 1 s", clock.wall())
     assert health.since == clock.wall()
     assert health.reason == "2 checks failed in a row: no answer within 1 s"
+    once = Health(HealthCheck(fall=1), Condition.READY, "the check passes", 0.0)
+    assert once.record("connection refused", clock.wall())
+    assert once.reason == "the check failed: connection refused"
 
 
 # The monitor

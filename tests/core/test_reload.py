@@ -241,6 +241,8 @@ def test_what_only_a_start_can_change_is_refused_by_its_key(changed, key):
     assert (caught.value.status, caught.value.code) == (409, "needs_restart")
     assert [problem.path for problem in caught.value.problems] == [key]
     assert key in str(caught.value)
+    if key == "workers":
+        assert caught.value.problems[0].message == "is 3 in the new definition, auto is running"
     assert json.dumps(dump(state)) == before
 
 

@@ -108,6 +108,15 @@ def test_no_service_answers_404_and_keeps_the_connection(world):
     assert not client.is_closing()
 
 
+def test_a_request_of_no_service_is_logged_with_who_asked(world):
+    here = world(hosts=("shop.test",), trusted=("0.0.0.0/0",))
+    fields = b"Host: other.test\r\nUser-Agent: a\r\nReferer: r\r\nX-Request-Id: id-1\r\nX-Forwarded-For: 203.0.113.7"
+    here.client().send(b"GET / HTTP/1.1\r\n" + fields + b"\r\n\r\n")
+    (entry,) = here.log.entries
+    assert (entry[1], *entry[16:19]) == ("203.0.113.7", b"id-1", b"r", b"a")
+    assert entry[15] == here.plane.snapshot.table.revision > 0
+
+
 @pytest.mark.parametrize(
     ("line", "kind"), [("Accept: text/html", "text/html; charset=utf-8"), ("Accept: */*", "application/problem+json")]
 )

@@ -38,6 +38,7 @@ def test_a_backend_that_refuses_is_502(world):
     client.send(GET)
     answer = problem(client, 502, "connection_refused")
     assert answer.get("connection") is None, "the client's connection is as good as before"
+    assert answer.get("x-request-id") == here.log.entries[0][16].decode() != "", "a user's report is found in the log"
     blamed(here, "upstream_connect", 502)
 
 

@@ -266,10 +266,12 @@ def test_stable_gets_the_tries_that_a_request_has(world):
     assert here.counts("blue").errors == {"upstream_connect": 1}
 
 
-def test_a_candidate_that_cannot_be_reached_is_answered_by_stable(world):
+@pytest.mark.parametrize("raw", [GET, post(b"payload"), request("DELETE")])
+def test_a_candidate_that_cannot_be_reached_is_answered_by_stable_whatever_the_method(world, raw):
     here = world(CANDIDATE, retries=ON_STABLE)
     here.unreachable.add("http://green-1:80")
-    assert here.answered(GET).status == 200
+    assert here.answered(raw).status == 200
+    assert Message.read(here.backend().take()).body == Message.read(raw).body
     assert here.counts("green").codes == {502: 1}
     assert here.counts("green").errors == {"upstream_connect": 1}
 

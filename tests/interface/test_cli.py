@@ -84,6 +84,34 @@ def test_every_problem_of_a_refusal_has_a_line_of_its_own(admin, gatekeeper):
     assert err.splitlines()[1:3] == ["  a: one", "  b: two (allowed: 0 to 9)"]
 
 
+def test_a_single_problem_is_said_once(admin, gatekeeper):
+    problems = [{"path": "path", "message": "must begin with /", "found": "x"}]
+    admin.problem("POST", "/v1/explain", 422, detail="path: must begin with /", problems=problems)
+    code, _, err = gatekeeper("explain", "shop", "x")
+    assert code == 2
+    assert err.splitlines()[0] == "gatekeeper: path: must begin with / (found x)"
+    assert err.count("must begin") == 1
+
+
+FILE = "services: {shop: {versions: {blue: {backends: ['http://127.0.0.1:9001']}}%s}}\n"
+
+
+def test_check_names_the_mistakes_of_the_token_file_too(gatekeeper, tmp_path):
+    (tmp_path / "tokens.yaml").write_text("[{name: anna, role: boss}]")
+    (tmp_path / "gk.yaml").write_text("admin: {http: '127.0.0.1:9900', tokens: tokens.yaml}\n" + FILE % "")
+    code, out, err = gatekeeper("check", str(tmp_path / "gk.yaml"))
+    assert (code, out) == (2, "")
+    assert [line.partition("tokens.yaml: ")[2].split(":")[0] for line in err.splitlines()] == ["[0].role", "[0].sha256"]
+
+
+def test_check_gives_each_problem_in_its_parts_as_json(gatekeeper, tmp_path):
+    (tmp_path / "gk.yaml").write_text(FILE % ", stable: bleu")
+    code, out, _ = gatekeeper("check", str(tmp_path / "gk.yaml"), "--json")
+    (problem,) = json.loads(out)["problems"]
+    assert code == 2
+    assert (problem["line"], problem["path"], problem["suggestion"]) == (1, "services.shop.stable", "blue")
+
+
 def test_a_refusal_is_json_when_json_is_asked_for(admin, gatekeeper):
     admin.problem("POST", "/v1/services/shop/rollback", 409, detail="nothing to undo", code="nothing_to_undo")
     code, out, err = gatekeeper("--json", "rollback", "shop")

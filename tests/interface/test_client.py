@@ -31,6 +31,17 @@ def test_every_place_that_was_tried_is_named(tmp_path):
     assert "--socket" in caught.value.way_out
 
 
+def test_a_socket_that_may_not_be_used_is_not_taken_for_one_where_nobody_listens(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("gatekeeper.interface.client.socket.socket.connect", refuse)
+    with pytest.raises(UnreachableError) as caught:
+        Client(sockets=[str(tmp_path / "a.sock")]).get("/v1/status")
+    assert "Permission denied" in caught.value.where
+    assert "group that owns the socket" in caught.value.way_out
+
+
 def test_a_path_too_long_for_a_socket_is_named_as_such():
     with pytest.raises(UnreachableError) as caught:
         Client(sockets=["/run/" + "x" * 120]).get("/v1/status")
@@ -63,6 +74,13 @@ def test_a_refusal_carries_its_problems(admin):
 def test_somebody_else_s_server_is_not_taken_for_gatekeeper(admin):
     admin.answer("GET", "/v1/status", status=404, content_type="text/html", text="<h1>nginx</h1>")
     with pytest.raises(UnreachableError, match="not gatekeeper's admin API answered 404"):
+        Client(sockets=[admin.socket]).get("/v1/status")
+
+
+@pytest.mark.parametrize("page", [{"text": '{"from": "blue"}'}, {"text": "<h1>shop</h1>", "content_type": "text/html"}])
+def test_nor_is_one_that_answers_everything_with_200(admin, page):
+    admin.answer("GET", "/v1/status", **{"content_type": "application/json", **page})
+    with pytest.raises(UnreachableError, match="not gatekeeper's admin API answered 200"):
         Client(sockets=[admin.socket]).get("/v1/status")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from gatekeeper.interface import demo
 from gatekeeper.interface.client import UnreachableError
-from gatekeeper.interface.demo import HEADLESS, USERS, BrokenPromiseError, Story
+from gatekeeper.interface.demo import HEADLESS, USERS, BrokenPromiseError, Story, program
 from gatekeeper.interface.demo_load import Answer
 from gatekeeper.interface.demo_stage import DemoError
 
@@ -97,3 +97,14 @@ def test_the_demo_shows_a_release_and_a_rollback_within_45_seconds():
     for line in ("green has 100 %", "rollback shop", "none lost", "All of it happened"):
         assert line in done.stdout
     assert time.monotonic() - began < 45
+
+
+def test_the_demo_names_the_program_so_that_another_terminal_finds_it(monkeypatch, tmp_path):
+    here = tmp_path / "gatekeeper"
+    here.write_text("#!/bin/sh\n")
+    here.chmod(0o700)
+    monkeypatch.setattr("sys.argv", [str(here), "demo"])
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    assert program() == str(here)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert program() == "gatekeeper"

@@ -122,14 +122,14 @@ def test_explain_sends_the_request_and_gives_the_reasons(admin, gatekeeper):
     admin.answer(
         "POST",
         "/v1/explain",
-        {"service": "shop", "version": "green", "reason": "rule", "rule": "staff", "forced": False},
+        {"service": "shop", "version": "green", "reason": "rule", "rule": "staff", "forced": False, "revision": 3},
     )
     code, out, _ = gatekeeper(
         *("explain", "shop", "/v2?x=1", "--header", "X-User-Id: 7", "--cookie", "staff=1", "--cookie", "a=b"),
         *("--method", "POST", "--host", "shop.example.com", "--client-ip", "10.0.0.1"),
     )
     assert code == 0
-    assert out.splitlines() == ["shop: green", "  reason: rule", "  rule: staff"]
+    assert out.splitlines() == ["shop: green", "  reason: rule", "  rule: staff", "  revision: 3"]
     assert admin.asked[0].json == {
         "service": "shop",
         "method": "POST",

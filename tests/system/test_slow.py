@@ -1,15 +1,20 @@
-"""Clients that take their time on purpose: each kind is ended in its time and counted, and costs nobody else anything."""
+"""Clients that take their time on purpose: each kind is ended in time and counted, and costs nobody else anything."""
 
 import asyncio
 import contextlib
+import os
 import resource
+import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks.dripper import Dripper
+from gatekeeper.dataplane.plane import OTHER_DESCRIPTORS
+from tests.system.kernel import dialled
 from tests.system.parts import Gatekeeper, Load, running, until
 from tests.system.scripted import Backend
 from tests.system.talks import head, shop, talking
@@ -140,46 +145,38 @@ async def endless(reader, writer):
 
 
 async def test_readers_that_stall_are_cut_after_the_idle_time_and_their_memory_is_free(tmp_path, free_port, tell):
-    """100 of them: none holds more than one read of its answer, and others are served meanwhile."""
-    stalled = 100
+    """100 at a time: none holds more than one read of its answer, the next ones get what the last ones held."""
+    stalled, waves = 100, 3
+    held, took = [], []
     async with talking(endless) as url:
-        services = shop(url, timeouts={"idle": "2s", "response": "60s"})
+        services = shop(url, timeouts={"idle": "1s", "response": "60s"})
         async with running(tmp_path, free_port, services, workers=1) as gatekeeper:
             pid = await worker(gatekeeper)
             async with Load(free_port, connections=2, pause=0.01, path="/small") as load:
                 await load.more(50)
                 before = resident(pid)
-                began = time.monotonic()
-                clients = []
-                for _ in range(stalled):
-                    client = socket.create_connection(("127.0.0.1", free_port))
-                    client.sendall(b"GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n")
-                    clients.append(client)
-                await asyncio.sleep(1)
-                most = resident(pid) - before
-
-                async def cut() -> bool:
-                    return (await gatekeeper.scrape()).errors("shop", "blue") == {"client": stalled}
-
-                await until(cut)
-                took = time.monotonic() - began
-                await load.more(50)
+                for wave in range(1, waves + 1):
+                    with contextlib.ExitStack() as clients:
+                        began = time.monotonic()
+                        for _ in range(stalled):
+                            client = clients.enter_context(socket.create_connection(("127.0.0.1", free_port)))
+                            client.sendall(b"GET /large HTTP/1.1\r\nHost: a.test\r\n\r\n")
+                        await asyncio.sleep(0.7)
+                        held.append(resident(pid) - before)
+                        await until(partial(blamed, gatekeeper, wave * stalled))
+                        took.append(time.monotonic() - began)
+                        await load.more(20)
             assert load.failures == []
-            assert took < 2 + 1 + 2 * LATE
-            freed = resident(pid) - before
-            tell(held_mib=most / MIB, after_mib=freed / MIB, cut_after_s=took)
-            assert most < stalled * MIB / 2
-            assert freed < 10 * MIB
-            await until(lambda: not connected_to(pid, url))
-            for client in clients:
-                client.close()
+            tell(held_mib=held[0] / MIB, last_held_mib=held[-1] / MIB, cut_after_s=max(took))
+            assert max(took) < 1 + 0.7 + 2 * LATE
+            assert held[0] < stalled * MIB / 2
+            assert held[-1] < held[0] + 10 * MIB
+            assert len(dialled(pid, int(url.rpartition(":")[2]))) <= 2, "the backend need not go on either"
 
 
-def connected_to(pid: int, url: str) -> bool:
-    """Whether a process is connected to a backend by more than the two connections of the load."""
-    from tests.system.kernel import dialled
-
-    return len(dialled(pid, int(url.rpartition(":")[2]))) > 2
+async def blamed(gatekeeper: Gatekeeper, clients: int) -> bool:
+    """Whether this many answers were cut, every one for its client's sake."""
+    return (await gatekeeper.scrape()).errors("shop", "blue") == {"client": clients}
 
 
 async def test_a_reader_that_is_slow_but_reads_gets_all_of_it(tmp_path, free_port):
@@ -237,17 +234,13 @@ async def test_connections_beyond_the_limit_are_told_counted_and_forgotten(tmp_p
         await until(admitted, 2.0)
 
 
-async def test_a_worker_that_runs_out_of_descriptors_says_so_and_serves_those_it_has(tmp_path, free_port, blue):
+async def test_a_worker_short_of_descriptors_says_so_and_serves_those_it_has(tmp_path, free_port, blue):
     """Each client it has taken can have a connection to a backend, and no version is blamed."""
-    most, few = 20, 224 + 40
+    few = OTHER_DESCRIPTORS + 2 * 20
     async with running(tmp_path, free_port, shop(blue.url), workers=1) as gatekeeper:
         first = await worker(gatekeeper)
+        # The next worker inherits the limit from its supervisor.
         resource.prlimit(gatekeeper.process.pid, resource.RLIMIT_NOFILE, (few, few))
-        gatekeeper.process.send_signal(0)
-        Path(f"/proc/{first}").stat()
-        import os
-        import signal
-
         os.kill(first, signal.SIGKILL)
 
         async def replaced() -> bool:
@@ -255,10 +248,10 @@ async def test_a_worker_that_runs_out_of_descriptors_says_so_and_serves_those_it
             return now["pid"] not in {None, first} and now["state"] == "ready"
 
         await until(replaced)
-        kept = [await Connection.open(free_port) for _ in range(most)]
+        kept = [await Connection.open(free_port) for _ in range(20)]
         beyond = [await Connection.open(free_port) for _ in range(300)]
-        answers = await asyncio.gather(*(each.ask() for each in kept))
-        assert {answer.status for answer in answers} == {200}
+        found = await asyncio.gather(*(each.ask() for each in kept))
+        assert {answer.status for answer in found} == {200}
         async with asyncio.timeout(PATIENCE):
             for each in beyond:
                 with contextlib.suppress(ConnectionError):

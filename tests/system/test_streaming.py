@@ -339,7 +339,7 @@ def told_rss(gatekeeper: Any) -> int:
 
 @pytest.mark.parametrize("direction", ["down", "up"])
 def test_a_gigabyte_of_bodies_to_slow_readers_costs_a_worker_little_memory(serve, body_backend, tell, long, direction):
-    """64 KiB to 256 MiB and more each, half of them chunked, every one whole; beside them readers that hardly read.
+    """64 KiB to 256 MiB each, half of them chunked, every one whole; beside them readers that hardly read.
 
     The full length, 10 GB each way, is `python -m benchmarks.bodies`.
     """
