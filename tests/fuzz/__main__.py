@@ -100,7 +100,15 @@ def fuzz(name: str, seconds: int, corpus: Path, findings: Path) -> None:
         f"-max_len={LONGEST[name]}", "-print_final_stats=1", "-reload=0", "-len_control=20",
         *([f"-dict={words}"] if name in {"request", "response", "chunked"} else []),
     ]  # fmt: skip
-    atheris.Setup(arguments, one)
+    options = {}
+    if name == "session":
+        from tests.fuzz.mutate import mutate
+
+        def other(data: bytes, most: int, seed: int) -> bytes:
+            return mutate(data, most, seed) if seed % 2 else atheris.Mutate(data, most)
+
+        options["custom_mutator"] = other
+    atheris.Setup(arguments, one, **options)
     atheris.Fuzz()
 
 

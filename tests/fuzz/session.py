@@ -224,8 +224,7 @@ class Session:
         wire.stall()
         return ""
 
-    def _drain(self, wire: Wire) -> str:
-        size = self.program.byte() * 256
+    def _drain(self, wire: Wire, size: int) -> str:
         if wire in self.stalled:
             if not size:
                 self.stalled.discard(wire)
@@ -242,7 +241,7 @@ class Session:
         return self._stall(self._client())
 
     def drain(self) -> str:
-        return self._drain(self._client())
+        return self._drain(self._client(), self.program.byte() * 256)
 
     # Backends: the one chosen, else the one that serves the present client, else the latest
 
@@ -285,7 +284,8 @@ class Session:
         return self._by_backend(self._stall)
 
     def answer_drain(self) -> str:
-        return self._by_backend(self._drain)
+        size = self.program.byte() * 256
+        return self._by_backend(lambda wire: self._drain(wire, size))
 
     def choose(self) -> str:
         number = self.program.byte()

@@ -9,6 +9,7 @@ from hypothesis import strategies as some
 
 from tests.fuzz.bodies import check_chunked
 from tests.fuzz.heads import check_request, check_response
+from tests.fuzz.mutate import mutate, split
 from tests.fuzz.prefaces import check_frames, check_proxy
 from tests.fuzz.session import Session, check_session
 from tests.fuzz.vocabulary import PIECES, REQUESTS, RESPONSES
@@ -88,6 +89,17 @@ def test_a_proxy_header_is_read_once_and_for_good(header, at, raw):
 )
 def test_whatever_peers_do_nobody_is_deceived_and_nothing_is_left_over(how, steps):
     check_session(how + joined(bytes([step]) + operands for step, operands in steps))
+
+
+@settings(QUICK, max_examples=200)
+@given(some.binary(min_size=2, max_size=60), some.integers(0, 1 << 31))
+def test_a_program_is_taken_apart_where_it_steps(data, seed):
+    how, steps = split(data)
+    assert how + joined(steps) == data
+    assert len(mutate(data, 40, seed)) <= 40
+    session = Session(data)
+    session.play()
+    assert len(session.told) - 1 - ("wind down" in session.told) == len(steps)
 
 
 @pytest.mark.parametrize("words", [REQUESTS, PIECES, RESPONSES], ids=["requests", "pieces", "responses"])

@@ -1,10 +1,15 @@
 """Other people's HTTP clients, each as one session behind the same few calls."""
 
 import asyncio
+import atexit
+import functools
 import http.client
 import io
 import json
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -248,24 +253,21 @@ class Curl(Client):
         return self.run(path, "-F", what)
 
 
-class Node(Client):
-    """Node's fetch (undici), or its older ``http``: one process that does what it reads, line by line."""
+class Told(Client):
+    """A client in another language: one process that does what it reads, line by line."""
 
-    kind = "fetch"
-    trusts_heads = False
+    def command(self) -> list[str]:
+        raise NotImplementedError
 
     def __init__(self, base, folder):
         super().__init__(base, folder)
-        script = Path(__file__).with_name("clients.mjs")
-        self._process = subprocess.Popen(
-            ["node", str(script), base, self.kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        self._process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def _run(self, **task):
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "node ended"
+        assert line, "the client ended"
         answer = json.loads(line)
         assert "error" not in answer, answer
         return Got(answer["status"], lower(answer["fields"]), bytes.fromhex(answer["body"]))
@@ -285,10 +287,41 @@ class Node(Client):
         self._process.stdout.close()
 
 
+class Node(Told):
+    """Node's fetch (undici), or its older ``http``."""
+
+    kind = "fetch"
+    trusts_heads = False
+
+    def command(self):
+        return ["node", str(Path(__file__).with_name("clients.mjs")), self.base, self.kind]
+
+
 class NodeHttp(Node):
     kind = "http"
     trusts_heads = True
     follows = decodes = False
+
+
+class Go(Told):
+    """Go's net/http with a cookie jar. It undoes gzip only where it asked for it by itself."""
+
+    decodes = False
+
+    def command(self):
+        return [_built_go(), self.base]
+
+
+@functools.cache
+def _built_go() -> str:
+    """The client, built once: the standard library takes a while. The folder goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="gatekeeper-go-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    target = folder / "client"
+    environment = {**os.environ, "GOCACHE": str(folder / "cache"), "GO111MODULE": "off", "GOFLAGS": ""}
+    source = str(Path(__file__).with_name("clients.go"))
+    subprocess.run(["go", "build", "-o", str(target), source], env=environment, check=True, timeout=300)
+    return str(target)
 
 
 CLIENTS = {
@@ -299,6 +332,7 @@ CLIENTS = {
     "http.client": Library,
     "node-fetch": Node,
     "node-http": NodeHttp,
+    "go": Go,
 }
 
 

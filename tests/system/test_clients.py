@@ -74,7 +74,7 @@ def site(tmp_path_factory):
 
 
 def each_client(names=CLIENTS):
-    marks = {"curl": "curl", "node-fetch": "node", "node-http": "node"}
+    marks = {"curl": "curl", "node-fetch": "node", "node-http": "node", "go": "go"}
     return [
         pytest.param(name, marks=pytest.mark.outside(marks[name]) if name in marks else ())
         for name in CLIENTS
@@ -203,8 +203,9 @@ def test_ranges_are_the_backends(client, asked, status, part, told):
 
 @every_client
 def test_what_has_not_changed_is_304_and_the_next_answer_is_its_own(client):
-    tag = client.ask("/files/text.txt", "HEAD").fields["etag"]
-    got = client.ask("/files/text.txt", fields={"If-None-Match": tag})
+    plain = {"Accept-Encoding": "identity"}  # some ask for gzip with a GET only, and that has another tag
+    tag = client.ask("/files/text.txt", "HEAD", fields=plain).fields["etag"]
+    got = client.ask("/files/text.txt", fields={**plain, "If-None-Match": tag})
     assert (got.status, got.body) == (304, b"")
     assert client.ask("/app/echo").status == 200
 

@@ -57,23 +57,23 @@ def resident(pid: int) -> int:
 
 async def test_heads_that_drip_in_are_408_in_time_and_counted_while_others_are_served(tmp_path, free_port, blue):
     """Slow-loris: 300 at a time, those that are ended come again at once."""
-    services = shop(blue.url, timeouts={"request_head": "2s"})
+    services = shop(blue.url, timeouts={"request_head": "1500ms"})
     async with running(tmp_path, free_port, services, workers=1) as gatekeeper:
         dripper = Dripper(free_port, SLOW, period=0.5)
         async with Load(free_port, connections=4, pause=0.01) as load:
             dripping = asyncio.create_task(dripper.run())
             await asyncio.wait_for(dripper.full(), PATIENCE)
             full = len(load.bodies)
-            await asyncio.sleep(2.5)
+            await asyncio.sleep(1.8)
             dripper.again = False
-            await asyncio.wait_for(dripping, 2 + LATE)
+            await asyncio.wait_for(dripping, 1.5 + LATE)
         assert load.failures == []
         assert len(load.bodies) > full + 100
         tally = dripper.tally
         assert tally.most == SLOW
         assert tally.opened > SLOW, "the first were gone before the last came"
         assert tally.ends == {"408": tally.opened}
-        assert tally.longest < 2 + LATE
+        assert tally.longest < 1.5 + LATE
         assert await refused(gatekeeper) == {"head_timeout": tally.opened}
         scraped = await gatekeeper.scrape()
         assert scraped.errors("shop", "blue") == {}, "no version has to do with it"
@@ -115,7 +115,7 @@ async def test_a_body_that_stalls_is_408_and_its_backend_learns_that_it_is_cut(t
         async with running(tmp_path, free_port, services, workers=1) as gatekeeper:
             connection = await Connection.open(free_port)
             connection.writer.write(f"POST / HTTP/1.1\r\nHost: a.test\r\n{field}\r\n\r\n".encode())
-            for _ in range(5):  # 2 s, each pause shorter than the limit
+            for _ in range(3):  # 1.2 s, each pause shorter than the limit
                 connection.writer.write(b"5\r\nhello\r\n")
                 await asyncio.sleep(0.4)
             stalled = time.monotonic()
@@ -199,7 +199,7 @@ async def test_a_reader_that_is_slow_but_reads_gets_all_of_it(tmp_path, free_por
                 await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n")
                 came = b""
                 async with asyncio.timeout(PATIENCE):
-                    for _ in range(12):
+                    for _ in range(8):
                         for _ in range(16):
                             came += await loop.sock_recv(client, 8192)
                         await asyncio.sleep(0.25)

@@ -1,25 +1,21 @@
-"""Both directions unbuffered: what is sent arrives at once, whatever the framing, and memory stays bounded."""
+"""Both directions unbuffered: what is sent arrives at once, whatever the framing."""
 
 import asyncio
 import contextlib
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable
-from subprocess import Popen
-from typing import Any
 
 import pytest
+import pytest_asyncio
 
-from benchmarks import bodies
+from tests.conftest import _take
 from tests.system.parts import Load, running, until
-from tests.system.programs import answers, end
-from tests.system.programs import until as until_now
-from tests.system.talks import Talk, head, shop, talking
+from tests.system.talks import Talk, Talker, head, shop
 from tests.system.wire import PATIENCE, Connection
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
 AT_ONCE = 0.010
 """Seconds from sending to arrival."""
@@ -30,6 +26,36 @@ MIB = 1 << 20
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(tmp_path_factory):
+    """One gatekeeper with one worker, and the backend behind it."""
+    held: list[socket.socket] = []
+    found = _take(held)
+    held[-1].close()
+    folder = tmp_path_factory.mktemp("scene")
+    async with Talker() as talker, running(folder, found, shop(talker.url), workers=1) as gatekeeper:
+        yield gatekeeper, talker
+
+
+@pytest.fixture
+def port(scene) -> int:
+    return scene[0].port
+
+
+@pytest.fixture
+def stage(scene):
+    """``async with stage(talk) as gatekeeper``: the backend talks so; no connection to it is left from before."""
+
+    @contextlib.asynccontextmanager
+    async def play(talk: Talk):
+        gatekeeper, talker = scene
+        talker.talk = talk
+        yield gatekeeper
+        await talker.hush()
+
+    return play
 
 
 def in_chunk(data: bytes) -> bytes:
@@ -77,12 +103,12 @@ def slowest_but_five(late: list[float]) -> float:
     [(CHUNKED, in_chunk, "1.1"), (UNTIL_CLOSE, as_it_is, "1.1"), (CHUNKED, in_chunk, "1.0")],
     ids=["chunked", "until-close", "to-http-1.0"],
 )
-async def test_server_sent_events_arrive_when_they_are_sent(tmp_path, free_port, tell, start, frame, version):
+async def test_server_sent_events_arrive_when_they_are_sent(stage, port, tell, start, frame, version):
     """Within 10 ms each, as far as the machine lets them."""
     best = 1.0
-    async with talking(telling(start, frame)) as url, running(tmp_path, free_port, shop(url)):
+    async with stage(telling(start, frame)):
         for _ in range(TRIES):
-            connection = await Connection.open(free_port)
+            connection = await Connection.open(port)
             connection.writer.write(f"GET /events HTTP/{version}\r\nHost: a.test\r\n\r\n".encode())
             answer = await head(connection.reader)
             late: list[float] = []
@@ -98,7 +124,7 @@ async def test_server_sent_events_arrive_when_they_are_sent(tmp_path, free_port,
     assert best < AT_ONCE
 
 
-async def test_a_head_does_not_wait_for_its_body_nor_the_first_byte_for_the_second(tmp_path, free_port):
+async def test_a_head_does_not_wait_for_its_body_nor_the_first_byte_for_the_second(stage, port):
     asked, told = asyncio.Event(), asyncio.Event()
 
     async def talk(reader, writer):
@@ -110,8 +136,8 @@ async def test_a_head_does_not_wait_for_its_body_nor_the_first_byte_for_the_seco
         writer.write(b"b")
         await reader.read()
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url)):
-        connection = await Connection.open(free_port)
+    async with stage(talk):
+        connection = await Connection.open(port)
         connection.writer.write(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
         async with asyncio.timeout(PATIENCE):
             assert (await head(connection.reader)).startswith(b"HTTP/1.1 200 ")
@@ -125,7 +151,7 @@ async def test_a_head_does_not_wait_for_its_body_nor_the_first_byte_for_the_seco
 @pytest.mark.parametrize(
     ("field", "frame"), [("Transfer-Encoding: chunked", in_chunk), ("Content-Length: 1000000", as_it_is)]
 )
-async def test_a_request_body_reaches_the_backend_when_it_is_sent(tmp_path, free_port, field, frame):
+async def test_a_request_body_reaches_the_backend_when_it_is_sent(stage, port, field, frame):
     """And its head before the first byte of it."""
     late: list[float] = []
     begun = asyncio.Event()
@@ -136,11 +162,11 @@ async def test_a_request_body_reaches_the_backend_when_it_is_sent(tmp_path, free
         while data := await reader.read(65536):
             late.extend(ages(data))
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url)):
+    async with stage(talk):
         for _ in range(TRIES):
             late.clear()
             begun.clear()
-            connection = await Connection.open(free_port)
+            connection = await Connection.open(port)
             connection.writer.write(f"POST / HTTP/1.1\r\nHost: a.test\r\n{field}\r\n\r\n".encode())
             await asyncio.wait_for(begun.wait(), PATIENCE)
             for _ in range(EVENTS):
@@ -153,7 +179,7 @@ async def test_a_request_body_reaches_the_backend_when_it_is_sent(tmp_path, free
     assert slowest_but_five(late) < AT_ONCE
 
 
-async def test_long_polls_wait_without_keeping_anybody_else_waiting(tmp_path, free_port, tell):
+async def test_long_polls_wait_without_keeping_anybody_else_waiting(stage, port, tell):
     """500 of them in one worker, all answered when the backend has something to say."""
     polls = 500
     news = asyncio.Event()
@@ -167,11 +193,11 @@ async def test_long_polls_wait_without_keeping_anybody_else_waiting(tmp_path, fr
                 await news.wait()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nnews")
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url), workers=1) as gatekeeper:
-        connections = [await Connection.open(free_port) for _ in range(polls)]
+    async with stage(talk) as gatekeeper:
+        connections = [await Connection.open(port) for _ in range(polls)]
         answers_ = [asyncio.create_task(each.ask("/poll")) for each in connections]
         await until(lambda: waiting == polls)
-        async with Load(free_port) as load:
+        async with Load(port) as load:
             await load.more(200)
         assert not load.failures
         assert (await gatekeeper.scrape()).sum("gatekeeper_inflight", service="shop") == polls
@@ -184,7 +210,7 @@ async def test_long_polls_wait_without_keeping_anybody_else_waiting(tmp_path, fr
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["silent", "in-the-middle-of-a-body-nobody-reads"])
-async def test_a_backend_learns_at_once_that_its_client_has_gone(tmp_path, free_port, busy):
+async def test_a_backend_learns_at_once_that_its_client_has_gone(stage, port, busy):
     """Also a backend that is slower than its client, so that nobody reads the client just then."""
     begun, left, gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
@@ -204,8 +230,9 @@ async def test_a_backend_learns_at_once_that_its_client_has_gone(tmp_path, free_
                 pass
         gone.set()
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url)) as gatekeeper:
-        connection = await Connection.open(free_port)
+    async with stage(talk) as gatekeeper:
+        before = (await gatekeeper.scrape()).errors("shop", "blue").get("client", 0)
+        connection = await Connection.open(port)
         if busy:
             connection.writer.write(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000000\r\n\r\n")
             await begun.wait()
@@ -226,13 +253,13 @@ async def test_a_backend_learns_at_once_that_its_client_has_gone(tmp_path, free_
             await begun.wait()
             connection.writer.transport.abort()
         await asyncio.wait_for(gone.wait(), 3.0)
-        assert (await gatekeeper.scrape()).errors("shop", "blue") == {"client": 1}
+        assert (await gatekeeper.scrape()).errors("shop", "blue")["client"] == before + 1
 
 
 # Interim answers
 
 
-async def test_early_hints_and_a_100_pass_before_the_answer_each_when_it_is_sent(tmp_path, free_port):
+async def test_early_hints_and_a_100_pass_before_the_answer_each_when_it_is_sent(stage, port):
     """The body is not sent before the 100, and all three answers arrive in their order."""
     heads: list[bytes] = []
     hinted, bodied = asyncio.Event(), asyncio.Event()
@@ -247,8 +274,8 @@ async def test_early_hints_and_a_100_pass_before_the_answer_each_when_it_is_sent
         writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")
         await reader.read()
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url)):
-        connection = await Connection.open(free_port)
+    async with stage(talk):
+        connection = await Connection.open(port)
         connection.writer.write(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         async with asyncio.timeout(PATIENCE):
             assert await head(connection.reader) == (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n")
@@ -262,7 +289,7 @@ async def test_early_hints_and_a_100_pass_before_the_answer_each_when_it_is_sent
     assert b"\r\nExpect: 100-continue\r\n" in heads[0]
 
 
-async def test_a_client_that_is_refused_instead_of_told_to_continue_sends_no_body(tmp_path, free_port):
+async def test_a_client_that_is_refused_instead_of_told_to_continue_sends_no_body(stage, port):
     """The refusal is the answer; nothing the client sends on is taken for a request."""
     seen: list[bytes] = []
 
@@ -271,8 +298,8 @@ async def test_a_client_that_is_refused_instead_of_told_to_continue_sends_no_bod
         writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig")
         seen.append(await reader.read())
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url)):
-        connection = await Connection.open(free_port)
+    async with stage(talk):
+        connection = await Connection.open(port)
         connection.writer.write(
             b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 999\r\nExpect: 100-continue\r\n\r\n"
         )
@@ -284,14 +311,14 @@ async def test_a_client_that_is_refused_instead_of_told_to_continue_sends_no_bod
     assert seen[1] == b""
 
 
-async def test_a_backend_that_knows_no_100_gets_the_body_of_a_client_tired_of_waiting(tmp_path, free_port):
+async def test_a_backend_that_knows_no_100_gets_the_body_of_a_client_tired_of_waiting(stage, port):
     async def talk(reader, writer):
         await head(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + await reader.readexactly(5))
         await reader.read()
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url)):
-        connection = await Connection.open(free_port)
+    async with stage(talk):
+        connection = await Connection.open(port)
         connection.writer.write(b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         await asyncio.sleep(0.2)
         connection.writer.write(b"hello")
@@ -301,59 +328,17 @@ async def test_a_backend_that_knows_no_100_gets_the_body_of_a_client_tired_of_wa
         await connection.close()
 
 
-async def test_http_1_0_clients_get_no_interim_answer(tmp_path, free_port):
+async def test_http_1_0_clients_get_no_interim_answer(stage, port):
     async def talk(reader, writer):
         await head(reader)
         writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
         await reader.read()
 
-    async with talking(talk) as url, running(tmp_path, free_port, shop(url)):
-        connection = await Connection.open(free_port)
+    async with stage(talk):
+        connection = await Connection.open(port)
         connection.writer.write(b"GET / HTTP/1.0\r\nHost: a.test\r\n\r\n")
         answer = await asyncio.wait_for(connection.reader.read(), PATIENCE)
         await connection.close()
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert answer.endswith(b"\r\n\r\nok")
-
-
-# Bodies
-
-
-@pytest.fixture
-def body_backend(free_ports):
-    """The url of a process that sends and takes bodies of any size."""
-    (port,) = free_ports(1)
-    process = Popen([sys.executable, "-m", "benchmarks.body_backend", str(port)])
-    try:
-        until_now(lambda: answers(port), what="the backend")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        end(process)
-
-
-def told_rss(gatekeeper: Any) -> int:
-    """What the only worker says it occupies; asked for once a second."""
-    return gatekeeper.status()["workers"][0]["rss"]
-
-
-@pytest.mark.parametrize("direction", ["down", "up"])
-def test_a_gigabyte_of_bodies_to_slow_readers_costs_a_worker_little_memory(serve, body_backend, tell, long, direction):
-    """64 KiB to 256 MiB each, half of them chunked, every one whole; beside them readers that hardly read.
-
-    The full length, 10 GB each way, is `python -m benchmarks.bodies`.
-    """
-    gatekeeper = serve({"blue": body_backend, "green": body_backend}, workers=1)
-    (pid,) = gatekeeper.workers()
-    for _ in range(100):
-        assert gatekeeper.get("/10").status == 200
-    time.sleep(1.1)
-    before = told_rss(gatekeeper)
-    total = 10_000 * MIB if long else 512 * MIB
-    carried = bodies.carry(
-        direction, gatekeeper.port, pid, total, rate=0 if not long else 250e6, streams=4, crawling=16
-    )
-    tell(growth_mib=carried.growth / MIB, mb_per_s=carried.size / carried.seconds / 1e6)
-    assert carried.growth < bodies.GROWTH_LIMIT
-    time.sleep(1.1)
-    assert told_rss(gatekeeper) - before < bodies.GROWTH_LIMIT

@@ -148,10 +148,11 @@ def _downstream(reading: Reading, client: Side, reader: Responses, manner: Manne
     if reading.gets is not None:
         count = len(reading.gets)
         further = messages[count:]
+        good = len(further) == 1 and further[0].status == 200 and further[0].body == b"ok" and further[0].whole
         if reading.end is End.OPEN:
-            if not (len(further) == 1 and further[0].status == 200 and further[0].body == b"ok"):
+            if not good:
                 wrong.append(f"a further request got {[message.line for message in further]}")
-        elif len(further) > probed:
+        elif further and not (probed and good):
             wrong.append(f"{len(messages)} answers, not {count}: {[message.line for message in messages]}")
         if len(messages) < count:
             wrong.append(f"{len(messages)} answers, not {count}: {_short(bytes(reader.raw))}")
