@@ -97,6 +97,7 @@ class RequestFields:
         self.close = self.keep_alive = self.tracestate = False
         self.max_forwards = -1
         kept = lines.copy()
+        cookies: list[bytes] = []
         connection: list[bytes] = []
         lengths: list[bytes] = []
         codings: list[bytes] = []
@@ -112,6 +113,7 @@ class RequestFields:
                 kept.remove(field.line)
             elif name == b"cookie":
                 self.cookie = self.cookie + b"; " + value if self.cookie else value
+                cookies.append(field.line)
                 if b"gatekeeper-" in value:
                     self.cookie_apart = True
             elif name == b"content-length":
@@ -124,12 +126,15 @@ class RequestFields:
             # W3C Trace Context section 3.3: it belongs to the trace that is not believed.
             kept = [line for line in kept if field_name(line) != b"tracestate"]
         self._frame(kept, lengths, codings)
-        if connection:
+        if connection == [b"keep-alive"]:  # what most browsers say
+            self.keep_alive = True
+            self.upgrade = b""
+        elif connection:
             self._connection(connection, kept)
         else:
             self.upgrade = b""
         if self.cookie_apart:
-            kept = [line for line in kept if field_name(line) != b"cookie"]
+            kept = [line for line in kept if line not in cookies]
         self.kept = kept
 
     def _passes(self, field: Field) -> bool:
