@@ -134,6 +134,8 @@ def judge_request(raw: bytes, head: RequestHead, out: bytes, client: Client) -> 
     assert chain.endswith(peer)
     assert client.trusted or chain == peer
     assert len(left.values(b"x-request-id")) <= 2
+    if left.values(b"max-forwards") == [b"0"] and left.method in {b"TRACE", b"OPTIONS"}:
+        return  # whoever is next must answer by itself: RFC 9110 section 7.6.2
     # What left once means the same when it comes again: another gatekeeper may stand behind this one.
     again = parse_request(out, 1000)
     assert (again.method, again.target, again.length) == (head.method, target, head.length)
