@@ -27,6 +27,10 @@ class Answering(Sending):
         if self.response is not None:
             self._on_body(data)
             return
+        if self.turn == self.downstream.plane.turns:
+            upstream = self.upstream
+            self.answered_unasked(reused=upstream is not None and upstream.used > 0)
+            return
         if self.partial:
             data = self.partial + data
             self.partial = b""

@@ -39,6 +39,7 @@ class Ending:
     tried: tuple[Backend, ...] = ()
     tries = 0
     sent_at = -1.0
+    turn = -1
 
     # the request's body
     held: list[bytes] | None = None

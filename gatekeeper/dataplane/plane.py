@@ -109,6 +109,8 @@ class Plane:
         """Wall seconds, a sweep old at most: enough for signatures and logs, and a system call less per request."""
         self._workers = workers
         self.snapshot = Snapshot(compile(State(0, Settings(), {}), {}), [], [])
+        self.turns = 0
+        """Flushes so far: tells whether what was queued has been written."""
         self._queued: list[tuple[asyncio.Transport, bytes]] = []
         self._call_soon = loop.call_soon
         self._budgets: dict[str, Budget] = {}
@@ -189,6 +191,7 @@ class Plane:
             self.flush()
 
     def flush(self) -> None:
+        self.turns += 1
         queued, self._queued = self._queued, []
         for transport, data in queued:
             try:

@@ -83,6 +83,7 @@ class Sending(Ending):
         transport = upstream.transport
         self.state = after(self.state, SENT)
         self.sent_at = now
+        self.turn = downstream.plane.turns
         head = outgoing_head(self.head, downstream.client, self.decision, self._ids(), upstream.backend)
         held = self.held
         if held is None:
@@ -116,6 +117,20 @@ class Sending(Ending):
         return (b"X-Request-Id: ", own, b"\r\ntraceparent: 00-", own, b"-", span, b"-01\r\n")
 
     # When a try fails
+
+    def answered_unasked(self, *, reused: bool) -> None:
+        """Bytes came before the request was written: they answer somebody else's request, or nobody's.
+
+        Taken for this one's answer they would shift every answer on the connection by one (response queue poisoning).
+        """
+        if not reused or self.request is not None:
+            self.try_failed(Fault.BAD_RESPONSE)
+            return
+        self.drop_upstream()
+        self.release()
+        self.state = after(self.state, AGAIN)
+        self.downstream.plane.recorder.retry(self.decision.version.slot)
+        self._try(monotonic(), fresh=True)
 
     def lost_before_answer(self, *, reused: bool) -> None:
         """The connection ended before a response head was complete."""
