@@ -66,7 +66,7 @@ def gatekeeper_file(home: Path, places: Places) -> tuple[Path, list[str]]:
             **({"hosts": [host]} if host else {}),
             "versions": {"blue": {"backends": [f"http://127.0.0.1:{port}"], **more}},
             "sticky": {"by": ["client_ip"]},
-            "timeouts": {"request_head": "2s", "connect": "500ms", "response": response, "idle": "1s", "drain": "1s"},
+            "timeouts": {"request_head": "2s", "connect": "500ms", "response": response, "idle": "2s", "drain": "1s"},
         }
 
     check = {"path": "/", "interval": "1h", "timeout": "1s"}
