@@ -36,6 +36,7 @@ HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
 
 # SIGTERM drains and stops within `timeouts.drain`: give the container at least that long (docker run --stop-timeout 35).
 STOPSIGNAL SIGTERM
-# Exec form: the supervisor is PID 1 and gets the signals; it reaps its workers itself.
+# Exec form: the supervisor is PID 1 and gets the signals; it reaps its workers itself. SIGUSR2 (upgrade in place) is
+# refused for PID 1, whose end is the container's: replace the container.
 ENTRYPOINT ["gatekeeper"]
 CMD ["serve", "--config", "/etc/gatekeeper/gatekeeper.yaml"]

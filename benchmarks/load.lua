@@ -55,8 +55,8 @@ end
 function done(summary, latency, requests)
   local errors = summary.errors
   print(string.format(
-    'RESULT {"requests": %d, "microseconds": %d, "p50_us": %d, "p99_us": %d, '
+    'RESULT {"requests": %d, "microseconds": %d, "p50_us": %d, "p99_us": %d, "most_us": %d, '
       .. '"not_ok": %d, "connect": %d, "read": %d, "write": %d, "timeout": %d}',
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
     errors.status, errors.connect, errors.read, errors.write, errors.timeout))
 end

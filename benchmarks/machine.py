@@ -53,11 +53,13 @@ def heading() -> dict[str, str]:
     return {"date": dt.datetime.now(dt.UTC).date().isoformat(), "revision": revision(), **describe(())}
 
 
-def keep(name: str, table: str, about: dict[str, str]) -> None:
-    """Write a table to ``results/NAME-DATE-REVISION.md``."""
+def keep(name: str, table: str, about: dict[str, str], raw: str = "") -> None:
+    """Write a table to ``results/NAME-DATE-REVISION.md``, and what it was made of, as JSON, beside it."""
     path = ROOT / "benchmarks" / "results" / f"{name}-{about['date']}-{about['revision']}.md"
     path.parent.mkdir(exist_ok=True)
     path.write_text(table)
+    if raw:
+        path.with_suffix(".json").write_text(raw)
     sys.stderr.write(f"written: {path.relative_to(ROOT)}\n")
 
 

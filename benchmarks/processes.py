@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,24 @@ def core_busy_seconds(core: int) -> float:
     raise BenchmarkError(f"core {core} does not exist: two cores are needed, one for the proxy and one for the load")
 
 
+class Cores:
+    """What the cores did since it was made, and how much of it was neither ours nor of ``pids`` and their families."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._pids = pids
+        self._began = self._now()
+
+    def _now(self) -> tuple[float, float, float]:
+        own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        ours = sum(usage.ru_utime + usage.ru_stime for usage in own) + sum(map(cpu_seconds, self._pids))
+        return time.monotonic(), sum(map(core_busy_seconds, os.sched_getaffinity(0))), ours
+
+    def foreign(self) -> float:
+        """As a share of all cores' time."""
+        took, busy, ours = (now - then for now, then in zip(self._now(), self._began, strict=True))
+        return max(0.0, busy - ours) / (took * len(os.sched_getaffinity(0)))
+
+
 def strayed(pid: int, core: int) -> list[int]:
     """Members of the family of ``pid`` that may run elsewhere than on ``core``."""
     away = []
@@ -75,8 +94,11 @@ def strayed(pid: int, core: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], *, core: int, log: Path) -> Iterator[int]:
-    """Run ``command`` on ``core`` alone; its output goes to ``log``. Yields its pid, ends it and its children after."""
+def running(command: Sequence[str], *, core: int | str, log: Path) -> Iterator[int]:
+    """Run ``command`` on ``core`` (or several, in taskset's words) alone; its output goes to ``log``.
+
+    Yields its pid, ends it and its children after.
+    """
     with log.open("ab") as output:
         # taskset becomes the program it starts, so the pid is the program's own.
         process = subprocess.Popen(

@@ -2,55 +2,68 @@
 
 Start, each step undone in reverse if a later one fails:
 
-    logs -> state file (locked) -> first state, durable -> feed -> listening sockets -> metrics blocks
-    -> first round of health checks -> workers, ready -> admin server -> workers left behind are sent away
+    logs -> [hand-over: hello, what the program before leaves] -> state file (locked) -> first state, durable
+    -> feed -> listening sockets -> metrics blocks -> admin sockets -> first round of health checks
+    -> workers, ready -> [hand-over: ready] -> controller, admin server -> workers left behind are sent away
 
 The last step comes last on purpose: until everything of ours stands, workers that outlived a killed supervisor keep
 serving; and no command takes effect before they have stopped accepting, so that no reply promises too much.
 
 Stop: readiness off -> no further command -> listening sockets closed, workers drain -> health, admin, feed, store.
-SIGTERM and SIGINT stop, a second one cuts; SIGHUP reloads.
+SIGTERM and SIGINT stop, a second one cuts; SIGHUP reloads; SIGUSR2 hands over to a new program
+(``control.upgrade``).
 """
 
 import asyncio
+import gc
 import logging
 import os
 import secrets
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import uvloop
 
 from gatekeeper import __version__, places
 from gatekeeper.clock import Clock, SystemClock
-from gatekeeper.config import ConfigError, load_file, load_text
+from gatekeeper.config import ConfigError
 from gatekeeper.control import logs
 from gatekeeper.control.admin import Admin
-from gatekeeper.control.auth import Tokens, TokensError
 from gatekeeper.control.controller import Controller
+from gatekeeper.control.deadlines import Deadlines
+from gatekeeper.control.estate import Estate
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.gate import Gate
+from gatekeeper.control.given import Gifts, Given
+from gatekeeper.control.handover import HandoverError, Predecessor
 from gatekeeper.control.parts import Parts
+from gatekeeper.control.releases.office import Office
 from gatekeeper.control.start import first_state
 from gatekeeper.control.store import Store
+from gatekeeper.control.tokens import Tokens, TokensError
+from gatekeeper.control.upgrade import Heir, Upgrade
 from gatekeeper.control.views import Sights
-from gatekeeper.control.wire import ProblemError
-from gatekeeper.control.writes import reload_file
 from gatekeeper.core import routing
 from gatekeeper.core.model import Definition
 from gatekeeper.errors import GatekeeperError
+from gatekeeper.loader import FileLoader, load_tokens, token_file_problems, token_problems
+from gatekeeper.signals import Reloads, Succession, refuse_usr1
+from gatekeeper.simulation import simulate_plan
+from gatekeeper.systemd import Notifier, Passed, SystemdError, passed_sockets
 from gatekeeper.telemetry.exposition import Exposition
+
+__all__ = ["FileLoader", "Supervisor", "serve", "simulate_plan", "token_file_problems", "token_problems"]
 
 log = logging.getLogger("gatekeeper.app")
 
 DONE, FAILED, WRONG_FILE = 0, 1, 2
 
-PROBLEMS_TOLD: Final = 100
-"""Problems of one refused reload that go into the log and the events; the rest is counted."""
+STOP_SECONDS: Final = 15.0
+"""What stopping may take beside the drain, each step of it bounded by itself."""
 
 
 class StartError(GatekeeperError):
@@ -59,40 +72,56 @@ class StartError(GatekeeperError):
 
 def serve(path: str) -> int:
     """Run until told to stop. Returns the exit code: 0 stopped as asked, 1 failed, 2 the file is wrong."""
+    try:
+        surroundings = Surroundings.found()
+    except (SystemdError, HandoverError) as error:
+        _say(str(error))
+        return FAILED
     loader = FileLoader(path)
     try:
         definition = loader.file()
         tokens = load_tokens(definition)
     except (ConfigError, TokensError) as error:
+        surroundings.failed(str(error))
         _say(*str(error).splitlines())
         return WRONG_FILE
     writer = logs.start_logging(definition.settings.log.level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Supervisor(loader, definition, tokens).run())
-    except GatekeeperError as error:
-        _say(str(error))
-        return FAILED
-    except OSError as error:
-        _say(f"cannot start: {error}")
+            return runner.run(Supervisor(loader, definition, tokens, surroundings).run())
+    except (GatekeeperError, OSError) as error:
+        reason = str(error) if isinstance(error, GatekeeperError) else f"cannot start: {error}"
+        surroundings.failed(reason)
+        _say(reason)
         return FAILED
     finally:
+        surroundings.close()
         logs.stop_logging(writer)
 
 
-def load_tokens(definition: Definition) -> Tokens:
-    """Who may come over TCP. Raises TokensError with everything that is wrong in the file that is named."""
-    path = definition.settings.admin_tokens
-    return Tokens.load(path) if path is not None else Tokens()
+@dataclass(slots=True)
+class Surroundings:
+    """Who started this process: a service manager, a running gatekeeper that is to be followed, or neither."""
 
+    notifier: Notifier = field(default_factory=Notifier)
+    passed: Sequence[Passed] = ()
+    predecessor: Predecessor | None = None
 
-def token_problems(definition: Definition) -> list[dict[str, Any]]:
-    """Everything that is wrong in the token file that is named, in the form of the API's problems."""
-    try:
-        load_tokens(definition)
-    except TokensError as error:
-        return list(error.problems)
-    return []
+    @classmethod
+    def found(cls) -> "Surroundings":
+        """What the environment says, which is then removed from it. Raises SystemdError or HandoverError."""
+        return cls(Notifier.from_environment(), passed_sockets(), Predecessor.from_environment())
+
+    def failed(self, reason: str) -> None:
+        """Tell them why this process ends."""
+        if self.predecessor is not None:
+            self.predecessor.fail(reason)
+        else:
+            self.notifier.tell(STATUS=f"failed: {reason}")
+
+    def close(self) -> None:
+        if self.predecessor is not None:
+            self.predecessor.close()
 
 
 def _prepare(path: str, key: str) -> None:
@@ -107,63 +136,87 @@ def _prepare(path: str, key: str) -> None:
         ) from error
 
 
+def _settle_memory() -> None:
+    """Tell the collector that what is there now stays: a full look at it took 12 to 18 ms, for which a command and its
+    caller, and everything else here, had to wait.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def _say(*lines: str) -> None:
     for line in lines:
         sys.stderr.write(f"gatekeeper: {line}\n")
-
-
-class FileLoader:
-    """Reads the configuration; ``control.parts.Loader``."""
-
-    def __init__(self, path: str) -> None:
-        # A reload must find the file whatever the working directory is by then.
-        self._path = Path(path).absolute()
-        self._shown = path
-
-    def file(self) -> Definition:
-        return load_file(self._path if Path(self._shown).is_absolute() else self._shown)
-
-    def text(self, text: str) -> Definition:
-        return load_text(text, "body", self._path.parent)
 
 
 class Supervisor:
     """Everything of one run. ``run`` returns when it has stopped."""
 
     def __init__(
-        self, loader: FileLoader, definition: Definition, tokens: Tokens, *, clock: Clock | None = None
+        self,
+        loader: FileLoader,
+        definition: Definition,
+        tokens: Tokens,
+        surroundings: Surroundings | None = None,
+        *,
+        clock: Clock | None = None,
     ) -> None:
         self._loader = loader
         self._definition = definition
         self._tokens = tokens
         self._clock = clock or SystemClock()
+        self._around = surroundings or Surroundings()
+        self._notifier = self._around.notifier
         self._stop = asyncio.Event()
         self._stopping = ""
         """The signal that ended it."""
         self._serving = False
-        self._reload_wanted = asyncio.Event()
+        self._reloads = Reloads(self._notifier)
+        self._succession = Succession()
 
     # Set by ``_start``, in this order.
     _store: Store
     _feed: Feed
     _gate: Gate
     _controller: Controller
+    _admin: Admin
     _parts: Parts
+    _deadlines: Deadlines
+    _office: Office
 
     async def run(self) -> int:
         """Raises GatekeeperError or OSError when it cannot start; everything is undone then."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop, number.name)
-        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reloads.ask)
+        loop.add_signal_handler(signal.SIGUSR1, refuse_usr1)
+        loop.add_signal_handler(signal.SIGUSR2, self._succession.ask)
         async with AsyncExitStack() as stack:
             if await self._unless_stopped(self._start(stack)):
                 self._serving = True
-                reloads = asyncio.create_task(self._reloads())
-                await self._stop.wait()
-                reloads.cancel()
-                await self._drain()
+                _settle_memory()
+                watchdog = asyncio.create_task(self._notifier.watch(lambda: self._controller.running))
+                reloads = asyncio.create_task(self._reloads.run(self._parts))
+                stack.callback(watchdog.cancel)
+                await self._until_asked()
+                await asyncio.gather(self._deadlines.stop(), self._office.stop())
+                await self._succession.close("it is stopping")
+                if (heir := self._succession.heir) is not None:
+                    watchdog.cancel()
+                    reloads.cancel()
+                    await self._leave(heir)
+                else:
+                    reloads.cancel()
+                    await self._drain()
         return DONE
+
+    async def _until_asked(self) -> None:
+        """Until a signal says to stop, or a new program has taken over."""
+        waits = [asyncio.create_task(self._stop.wait()), asyncio.create_task(self._succession.done.wait())]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
 
     async def _unless_stopped(self, starting: Coroutine[Any, Any, None]) -> bool:
         """Whether ``starting`` came to its end; False when a signal came first. Raises what ``starting`` raises."""
@@ -186,6 +239,9 @@ class Supervisor:
         _prepare(path, "state")
         _prepare(socket_path, "admin.socket")
 
+        estate = await self._inherit(path)
+        gifts = Gifts(estate.sockets)
+        stack.callback(gifts.close)
         self._store = await asyncio.to_thread(Store.open, path)
         stack.callback(self._store.close)
         started = self._clock.wall()
@@ -196,7 +252,7 @@ class Supervisor:
         await self._feed.start()
         stack.push_async_callback(self._feed.stop)
 
-        self._gate = gate = Gate(state, self._store.path, self._feed.tell, self._clock)
+        self._gate = gate = Gate(state, self._store.path, self._feed.tell, self._clock, estate=estate, gifts=gifts)
         stack.push_async_callback(gate.close)
         await gate.open()
         self._controller = Controller(
@@ -208,15 +264,41 @@ class Supervisor:
             clock=self._clock,
             workers=len(gate.blocks),
         )
+        self._office = Office(self._controller, gate, self._feed, self._clock, self._loader.directory)
+        stack.push_async_callback(self._office.close)
+        self._parts = self._make_parts(started)
+        self._admin = Admin(self._parts, path=socket_path, http=settings.admin_http)
+        stack.push_async_callback(self._admin.stop)
+        self._admin.bind(gifts)
+        self._refuse_strays(gifts)
         await gate.start()
 
-        self._parts = self._make_parts(started)
-        admin = Admin(self._parts, path=socket_path, http=settings.admin_http)
+        follows = await self._around.predecessor.ready(gifts.taken) if self._around.predecessor is not None else False
+        self._admin.keep()
         self._controller.start()
         stack.push_async_callback(self._controller.stop)
-        await admin.start()
-        stack.push_async_callback(admin.stop)
-        await gate.replace_orphans()
+        await self._admin.start()
+        self._deadlines = Deadlines(self._controller, self._clock)
+        stack.push_async_callback(self._deadlines.stop)
+        if follows:
+            gate.succeed()
+        else:
+            # Whoever hands over and dies leaves workers that accept from the very sockets ours have.
+            await gate.replace_orphans(shared=bool(estate.pid))
+        self._succession.open(
+            Upgrade(
+                admin=self._admin,
+                controller=self._controller,
+                store=self._store,
+                feed=self._feed,
+                gate=gate,
+                environment=lambda: {**os.environ, **self._notifier.environment()},
+            )
+        )
+        self._deadlines.start()
+        self._office.start()
+        gate.guard(self._controller.submit, self._office.runner.look_soon)
+        self._notifier.tell(READY=1, MAINPID=os.getpid(), STATUS="serving")
         self._feed.tell(
             {
                 "kind": "started",
@@ -226,13 +308,37 @@ class Supervisor:
                 "listening": gate.listeners.addresses,
                 "admin": socket_path,
                 "state": self._store.path,
+                **({"after_pid": estate.pid, "after_version": estate.version} if estate.pid else {}),
             }
         )
+        if follows and self._around.predecessor is not None:
+            reports = asyncio.create_task(self._around.predecessor.reports(self._feed.tell))
+            stack.callback(reports.cancel)
+
+    async def _inherit(self, state_path: str) -> Estate:
+        """What the program before leaves, or the service manager holds for us."""
+        if self._around.predecessor is not None:
+            return await self._around.predecessor.inherit(os.path.realpath(state_path))  # noqa: ASYNC240 - at the start
+        return Estate(sockets=[Given(each.sock, each.label, lent=True) for each in self._around.passed])
+
+    def _refuse_strays(self, gifts: Gifts) -> None:
+        """A socket of the manager's that nobody serves would let clients wait for ever."""
+        served = {name for name, _ in gifts.taken if name}
+        if strays := [each.label for each in gifts.left if each.lent and each.name not in served]:
+            raise StartError(
+                f"the service manager passes the socket {', '.join(strays)}, and the file does not listen there; "
+                "name the same address in `listen` or `admin`, or remove it from the socket unit"
+            )
+        gifts.close()
 
     def _make_parts(self, started: float) -> Parts:
         gate = self._gate
         exposition = Exposition(
-            lambda: gate.blocks, gate.slots.names, lambda: gate.view(self._controller.state), gate.window
+            lambda: gate.blocks,
+            gate.slots.names,
+            lambda: gate.view(self._controller.state, len(self._parts.problems())),
+            gate.window,
+            counted=gate.ledger.all,
         )
         return Parts(
             controller=self._controller,
@@ -244,10 +350,16 @@ class Supervisor:
                 live=gate.window.live,
                 not_ready=self._not_ready,
                 started=started,
+                ids=gate.monitor.ids,
+                drained=gate.departures.report,
+                troubles=gate.troubles,
             ),
             loader=self._loader,
             metrics=exposition.render,
             clock=self._clock,
+            prove=gate.prove,
+            runner=self._office.runner,
+            notifier=self._office.notifier,
             renew=gate.keyring.renew,
             tokens_path=self._definition.settings.admin_tokens,
             tokens=self._tokens,
@@ -261,39 +373,27 @@ class Supervisor:
     # Signals
 
     def _asked_to_stop(self, name: str) -> None:
-        if self._stopping and self._serving:
+        if (self._stopping and self._serving) or self._succession.heir is not None:
             self._gate.fleet.cut()
         self._stopping = self._stopping or name
         self._stop.set()
 
-    async def _reloads(self) -> None:
-        """One after the other; signals that come during one ask for one more, not for many."""
-        while True:
-            await self._reload_wanted.wait()
-            self._reload_wanted.clear()
-            try:
-                await reload_file(self._parts, actor="SIGHUP")
-            except ProblemError as problem:
-                self._refused(problem.document)
-
-    def _refused(self, document: Mapping[str, Any]) -> None:
-        problems = document["problems"]
-        for each in problems[:PROBLEMS_TOLD]:
-            # A prefix, since the logging module keeps names like "message" for itself.
-            log.error("reload refused", extra={f"problem_{key}": value for key, value in each.items()})
-        self._feed.tell(
-            {
-                "kind": "reload_refused",
-                "actor": "SIGHUP",
-                "reason": document["detail"],
-                "problems": problems[:PROBLEMS_TOLD],
-                "problems_in_all": len(problems),
-            }
-        )
+    async def _leave(self, heir: Heir) -> None:
+        # Said by us, as the manager listens to its main process alone, and before the heir speaks for itself.
+        self._notifier.tell(MAINPID=heir.successor.pid, STATUS="serving; the program before finishes its requests")
+        report = await self._succession.leave(heir)
+        done = {"finished": report.finished, "cut": report.cut, "workers_killed": report.killed}
+        log.info("left to the program that took over", extra={"successor": heir.successor.pid, **done})
 
     async def _drain(self) -> None:
+        seconds = self._gate.drain_seconds
+        self._notifier.tell(
+            STOPPING=1,
+            STATUS=f"stopping: requests have {seconds:g} s to finish",
+            EXTEND_TIMEOUT_USEC=round((seconds + STOP_SECONDS) * 1e6),
+        )
         await self._controller.stop()
-        self._feed.tell({"kind": "stopping", "reason": self._stopping, "drain": self._gate.drain_seconds})
+        self._feed.tell({"kind": "stopping", "reason": self._stopping, "drain": seconds})
         report = await self._gate.drain()
         self._feed.tell(
             {"kind": "stopped", "finished": report.finished, "cut": report.cut, "workers_killed": report.killed}

@@ -57,6 +57,9 @@ class Fault(Enum):
         "destination_unavailable",
         "The forced version has no ready backend. A forced request never fails over.",
     )
+    WITHDRAWN = FaultInfo(
+        503, Source.GATEKEEPER, "destination_unavailable", "The version was taken out of service before it answered."
+    )
     CONNECTION_LIMIT = FaultInfo(503, Source.GATEKEEPER, "connection_limit_reached", "Too many connections.")
     CONNECT_REFUSED = FaultInfo(502, Source.UPSTREAM_CONNECT, "connection_refused", "The backend cannot be reached.")
     BACKEND_TLS = FaultInfo(502, Source.UPSTREAM_CONNECT, "tls_protocol_error", "No TLS with the backend.")

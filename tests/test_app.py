@@ -141,7 +141,7 @@ class Home:
         """Files that are there apart from the configuration, the state and what the processes wrote."""
         return {
             each.name for each in self.path.iterdir() if not each.name.startswith(("out", "err", "gk.", "state.db"))
-        } | {each.name for each in self.path.glob("state.db.workers*")}
+        }
 
     def end(self):
         for process in self.processes:
@@ -191,7 +191,7 @@ def test_it_serves_says_that_it_started_and_leaves_nothing_behind_when_stopped(h
     assert len(workers) == 2
     assert home.get() == b"blue"
     assert home.call("GET", "/readyz")[0] == 200
-    assert home.left() == {"admin.sock", "state.db.workers"}
+    assert home.left() == {"admin.sock"}
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
     assert home.events()[-3:] == ["started", "stopping", "stopped"]
@@ -327,8 +327,6 @@ def test_after_a_kill_of_the_supervisor_its_workers_serve_on_and_the_next_one_ta
     assert "old_workers_replaced" in home.events()
     until(lambda: not any(running(pid) for pid in old))
     assert home.get() == b"blue"
-    table = json.loads((home.path / "state.db.workers").read_text())
-    until(lambda: {pid for pid, _ in table["workers"]} <= set(home.workers()) | set(old))
 
 
 def test_a_start_that_fails_leaves_the_old_workers_serving(home):

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)")
-ROOM = re.compile(r" {6}([a-z0-9]+)/ ")
+ROOM = re.compile(r" {6}([a-z0-9/]+)/ ")
 
 
 def rooms_of_the_picture() -> dict[str, set[str]]:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gatekeeper.config.problems import WrongValueError, closest
 from gatekeeper.config.values import ANY_SUBSTITUTION, Reads
@@ -140,6 +140,14 @@ def read_backend(text: str) -> str:
     """
     if text.startswith("unix:"):
         return _unix(text)
+    scheme, host, port, parts = _url(text)
+    if parts.path not in {"", "/"} or parts.query or text.endswith("?"):
+        raise WrongValueError("has a path", allowed="no path; path_prefix and strip_prefix shape it")
+    return f"{scheme}://{host}:{port or _PORTS[scheme]}"
+
+
+def _url(text: str) -> tuple[str, str, int | None, SplitResult]:
+    """Scheme and host in the one form URLs are compared by, the port, and all parts as they are written."""
     scheme, mark, rest = text.partition("://")
     if not mark:
         near = f"http://{text}" if re.fullmatch(r"[A-Za-z0-9_.\[\]:-]+", text) else ""
@@ -154,16 +162,16 @@ def read_backend(text: str) -> str:
         name, port = parts.hostname or "", parts.port
     except ValueError:
         raise WrongValueError("is not a URL with a valid host and port") from None
-    if parts.path not in {"", "/"} or parts.query or parts.fragment or text.endswith(("?", "#")):
-        raise WrongValueError("has a path", allowed="no path; path_prefix and strip_prefix shape it")
     if "@" in parts.netloc:
-        raise WrongValueError("has a user name", allowed="no user name or password in a backend's URL")
+        raise WrongValueError("has a user name", allowed="no user name or password in a URL")
+    if parts.fragment or text.endswith("#"):
+        raise WrongValueError("has a fragment, which is never sent", allowed="no # in a URL")
     if port == 0 or parts.netloc.endswith(":"):
         raise WrongValueError("has no valid port", allowed="a port from 1 to 65535")
     host = f"[{_ip(name, 6)}]" if parts.netloc.startswith("[") else read_host(name)
     if host.startswith("*"):
         raise WrongValueError("is not one host")
-    return f"{scheme}://{host}:{port or _PORTS[scheme]}"
+    return scheme, host, port, parts
 
 
 BACKEND = Reads(
@@ -171,6 +179,31 @@ BACKEND = Reads(
     "http://HOST:PORT, https://HOST:PORT or unix:/PATH",
     {"type": "string", "pattern": rf"^https?://|^unix:/|{ANY_SUBSTITUTION}"},
 )
+
+
+MAX_URL = 2048
+
+
+def _web_address(text: str) -> str:
+    """``http://`` or ``https://``, host and, where they are given, port, path and query; the path as it is written."""
+    if len(text) > MAX_URL:
+        raise WrongValueError("is too long", allowed=f"at most {MAX_URL} characters")
+    scheme, host, port, parts = _url(text)
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{scheme}://{host}{f':{port}' if port else ''}{parts.path}{query}"
+
+
+def _api_address(text: str) -> str:
+    """The same of a gatekeeper's admin API: without a query, and without a slash at the end."""
+    address = _web_address(text)
+    if "?" in text:
+        raise WrongValueError("has a query", allowed="no query; gatekeeper adds the path of its API")
+    return address.rstrip("/")
+
+
+_WEB_PATTERN = rf"^[Hh][Tt][Tt][Pp][Ss]?://|{ANY_SUBSTITUTION}"
+WEB_ADDRESS = Reads(_web_address, "http:// or https://, HOST and PATH", {"type": "string", "pattern": _WEB_PATTERN})
+API_ADDRESS = Reads(_api_address, "http:// or https:// and HOST:PORT", {"type": "string", "pattern": _WEB_PATTERN})
 
 
 def _server_name(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
 from gatekeeper.config.problems import WrongValueError
@@ -22,6 +22,44 @@ def key(default: object, description: str, **more: Any) -> Any:
     return Field(default, description=description, **more)
 
 
+class TextOrMapping(Model):
+    """A mapping with one required key that may be written as that key's text alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {cls._required(): value} if isinstance(value, str) else value
+
+    @classmethod
+    def _required(cls) -> str:
+        return next(name for name, field in cls.model_fields.items() if field.is_required())
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        mapping = handler.resolve_ref_schema(handler(schema))
+        return {"anyOf": [mapping["properties"][cls._required()], mapping]}
+
+
+@dataclass(frozen=True, slots=True)
+class OrOff:
+    """A mapping, or the word ``off``, which is read as None."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
+        mapping = next(one for one in handler(schema)["anyOf"] if one != {"type": "null"})
+        return {"anyOf": [{"enum": ["off"]}, mapping]}
+
+    def _read(self, value: object) -> object:
+        if value == "off":
+            return None
+        if isinstance(value, str):
+            near = "off" if value.lower() in {"false", "no", "none", "off"} else ""
+            raise wrong(WrongValueError("takes off or a mapping", allowed="off, or a mapping of keys", suggestion=near))
+        return value
+
+
 @dataclass(frozen=True, slots=True)
 class Many:
     """A list of ``low`` to ``high`` items.
@@ -35,6 +73,8 @@ class Many:
     mapping: bool = False
     unique: Callable[[Any], Any] | None = None
     """What no two items may have in common, as a function of an item; None: they may be equal."""
+    what: str = "values"
+    """What is in the list, for people."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         inner = core_schema.no_info_before_validator_function(self._listed, handler(source))
@@ -56,9 +96,10 @@ class Many:
         if (isinstance(value, str) and self.alone) or (isinstance(value, dict) and self.mapping):
             return [value]
         if not isinstance(value, list):
-            raise wrong(WrongValueError("takes a list", allowed="a list of values"))
+            raise wrong(WrongValueError("takes a list", allowed=f"a list of {self.what}"))
         if len(value) < self.low:
-            raise wrong(WrongValueError("is empty", allowed=f"a list of at least {self.low}"))
+            message = "is too short" if value else "is empty"
+            raise wrong(WrongValueError(message, allowed=f"a list of at least {self.low}"))
         if len(value) > self.high:
             raise wrong(WrongValueError("is too long", allowed=f"a list of at most {self.high}"))
         return value

@@ -1,16 +1,14 @@
 """Checks that need more than one key. They read the tree, so that they speak even when other keys are wrong."""
 
-from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TypeVar
 
 from gatekeeper.config.addresses import read_host, read_listen, read_prefix, read_tcp_address, read_unit
-from gatekeeper.config.problems import WrongValueError, closest, listed
-from gatekeeper.config.tree import Entry, KeyPath, Mapping, Node, Report, Scalar, Sequence, shown
-from gatekeeper.config.values import read_name, read_weight
-from gatekeeper.core.model import Settings
+from gatekeeper.config.problems import closest, listed
+from gatekeeper.config.tree import Entry, KeyPath, Mapping, Node, Report, Scalar, entries, items, shown, value_of
+from gatekeeper.config.values import duration, read_name, read_weight, written
+from gatekeeper.core.model import Ejection, Settings
 
-T = TypeVar("T")
+_TIME = duration(0, 86_400)
 
 RESERVED_VERSION = "none"
 """``?gatekeeper-version=none`` ends a forced session, so no version can have that name."""
@@ -20,45 +18,21 @@ def check(root: Mapping, report: Report) -> None:
     """Report what contradicts itself across keys."""
     _listeners(root, report)
     fronts: dict[tuple[str, str], tuple[str, Scalar]] = {}
-    for path, entry in _entries(root.get("services"), ("services",)):
+    for path, entry in entries(root.get("services"), ("services",)):
         if isinstance(entry.value, Mapping):
             _service(entry.value, path, report)
             _front(entry, path, fronts, report)
-
-
-def _entries(node: Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, Entry]]:
-    if isinstance(node, Mapping):
-        for name, entry in node.entries.items():
-            yield (*path, name), entry
-
-
-def _items(node: Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, Node]]:
-    if isinstance(node, Sequence):
-        for index, item in enumerate(node.items):
-            yield (*path, index), item
-    elif isinstance(node, Scalar):
-        yield path, node
-
-
-def _read(read: Callable[[str], T], node: Node | None, report: Report) -> T | None:
-    """The value, or None where there is none or a wrong one (which has been reported where it stands)."""
-    if not isinstance(node, Scalar) or node.null or report.blamed(node):
-        return None
-    try:
-        return read(node.text)
-    except WrongValueError:
-        return None
 
 
 def _listeners(root: Mapping, report: Report) -> None:
     """The admin address may not be one that users connect to."""
     admin = root.get("admin")
     http = admin.get("http") if isinstance(admin, Mapping) else None
-    address = _read(read_tcp_address, http, report)
+    address = value_of(read_tcp_address, http, report)
     if http is None or address is None:
         return
-    items = [item for _, item in _items(root.get("listen"), ("listen",))]
-    given = [_read(read_listen, item.get("address") if isinstance(item, Mapping) else item, report) for item in items]
+    texts = [item.get("address") if isinstance(item, Mapping) else item for _, item in items(root.get("listen"), ())]
+    given = [value_of(read_listen, item, report) for item in texts]
     for listener in given if "listen" in root.entries else Settings().listen:
         if listener and _same_port(listener, address):
             allowed = f"a port other than that of {listener}, which users connect to"
@@ -88,6 +62,7 @@ def _service(service: Mapping, path: KeyPath, report: Report) -> None:
     _split(service.get("split"), (*path, "split"), names, report)
     _rules(service, path, names, report)
     _sticky(service.get("sticky"), (*path, "sticky"), report)
+    _ejection(service.get("ejection"), (*path, "ejection"), report)
 
 
 def _version(node: Node | None, path: KeyPath, names: list[str], report: Report) -> None:
@@ -102,10 +77,10 @@ def _split(node: Node | None, path: KeyPath, names: list[str] | None, report: Re
     if not isinstance(node, Mapping) or not node.entries:
         return
     weights = []
-    for where, entry in _entries(node, path):
+    for where, entry in entries(node, path):
         if names:
             _version(entry.key, where, names, report)
-        weights.append(_read(read_weight, entry.value, report))
+        weights.append(value_of(read_weight, entry.value, report))
     if all(weight == Decimal(0) for weight in weights):
         found = ", ".join(f"{name}: {shown(entry.value)}" for name, entry in list(node.entries.items())[:8])
         place = next(iter(node.entries.values())).key.place
@@ -115,7 +90,7 @@ def _split(node: Node | None, path: KeyPath, names: list[str] | None, report: Re
 def _rules(service: Mapping, path: KeyPath, names: list[str] | None, report: Report) -> None:
     taken: dict[str, int] = {}
     rules = service.get("rules")
-    for position, (where, rule) in enumerate(_items(rules, (*path, "rules")), 1):
+    for position, (where, rule) in enumerate(items(rules, (*path, "rules")), 1):
         if not isinstance(rule, Mapping):
             continue
         targets = [name for name in ("to", "split") if name in rule.entries]
@@ -130,7 +105,7 @@ def _rules(service: Mapping, path: KeyPath, names: list[str] | None, report: Rep
             _same_header_twice(when.get("header"), (*where, "when", "header"), report)
             _path_pattern(when.get("path"), (*where, "when", "path"), report)
         named = rule.get("name")
-        name = _read(read_name, named, report) if named else f"rule-{position}"
+        name = value_of(read_name, named, report) if named else f"rule-{position}"
         if name and taken.setdefault(name, position) != position:
             place, found = (named.place, shown(named)) if named else (rule.place, f'"{name}", which it has by default')
             message = f"rule {taken[name]} of this service has the same name"
@@ -139,7 +114,7 @@ def _rules(service: Mapping, path: KeyPath, names: list[str] | None, report: Rep
 
 def _same_header_twice(header: Node | None, path: KeyPath, report: Report) -> None:
     seen: set[str] = set()
-    for where, entry in _entries(header, path):
+    for where, entry in entries(header, path):
         name = entry.key.text.lower()
         if name in seen:
             message = "this header is here twice; names of headers ignore case"
@@ -149,9 +124,9 @@ def _same_header_twice(header: Node | None, path: KeyPath, report: Report) -> No
 
 def _path_pattern(node: Node | None, path: KeyPath, report: Report) -> None:
     """Every path begins with a slash: a pattern that does not would never match, in silence."""
-    texts = list(_items(node, path))
+    texts = list(items(node, path))
     for kind in ("exact", "prefix", "one_of"):
-        texts += _items(node.get(kind), (*path, kind)) if isinstance(node, Mapping) else ()
+        texts += items(node.get(kind), (*path, kind)) if isinstance(node, Mapping) else ()
     for where, text in texts:
         if isinstance(text, Scalar) and not report.blamed(text) and not text.text.startswith("/"):
             near = f"/{text.written}"
@@ -164,12 +139,25 @@ def _sticky(node: Node | None, path: KeyPath, report: Report) -> None:
     mode, by = node.get("mode"), node.get("by")
     if not isinstance(mode, Scalar) or mode.text != "pin" or by is None:
         return
-    units = [_read(read_unit, item, report) for _, item in _items(by, path)]
+    units = [value_of(read_unit, item, report) for _, item in items(by, path)]
     if None not in units and ("cookie", "") not in units:
         allowed = "cookie in by: the assignment is kept in gatekeeper's own cookie"
         report.add(
             mode.place, (*path, "mode"), "pin needs a place to keep the assignment", found=shown(mode), allowed=allowed
         )
+
+
+def _ejection(node: Node | None, path: KeyPath, report: Report) -> None:
+    """The longest time out cannot be shorter than the first."""
+    if not isinstance(node, Mapping):
+        return
+    least = value_of(_TIME.parse, node.get("for"), report) if "for" in node.entries else Ejection().out
+    most = value_of(_TIME.parse, node.get("most"), report) if "most" in node.entries else Ejection().most
+    if least is not None and most is not None and most < least:
+        blamed = "most" if "most" in node.entries else "for"
+        value = node.entries[blamed].value
+        allowed = f"most of at least {written(least)}" if blamed == "most" else f"for of at most {written(most)}"
+        report.add(value.place, (*path, blamed), "most is less than for", found=shown(value), allowed=allowed)
 
 
 def _front(entry: Entry, path: KeyPath, fronts: dict[tuple[str, str], tuple[str, Scalar]], report: Report) -> None:
@@ -178,10 +166,10 @@ def _front(entry: Entry, path: KeyPath, fronts: dict[tuple[str, str], tuple[str,
     if not isinstance(service, Mapping):
         return
     given = service.get("path_prefix")
-    prefix = _read(read_prefix, given, report) if given else "/"
+    prefix = value_of(read_prefix, given, report) if given else "/"
     hosts = [("", path)] if service.get("hosts") is None else []
-    for where, item in _items(service.get("hosts"), (*path, "hosts")):
-        host = _read(read_host, item, report)
+    for where, item in items(service.get("hosts"), (*path, "hosts")):
+        host = value_of(read_host, item, report)
         if host:
             hosts.append((host, where))
     for host, where in hosts if prefix else ():
@@ -191,5 +179,5 @@ def _front(entry: Entry, path: KeyPath, fronts: dict[tuple[str, str], tuple[str,
         at = f"{key.place.source.name}:{key.place.line}"
         what = "this host" if host else "every host"
         message = f"the service {name} ({at}) answers to {what} with the same path_prefix"
-        node = next((item for at, item in _items(service.get("hosts"), (*path, "hosts")) if at == where), entry.key)
+        node = next((item for at, item in items(service.get("hosts"), (*path, "hosts")) if at == where), entry.key)
         report.add(node.place, where, message, found=shown(node), allowed="another host or path_prefix")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from gatekeeper.config import matching, models
+from gatekeeper.config.plan_values import releasing
 from gatekeeper.core import model
 
 
@@ -15,14 +16,16 @@ def definition(file: models.File, pages: Mapping[str, Mapping[str, str]]) -> mod
         admin_socket=file.admin.socket or "",
         admin_http=file.admin.http,
         admin_tokens=file.admin.tokens,
+        admin_users={name: model.User(model.Role(one.role), one.groups) for name, one in file.admin.users.items()},
         state=file.state or "",
         workers=file.workers,
         trusted_proxies=file.trusted_proxies,
         limits=model.Limits(**dict(file.limits)),
         log=model.Log(**dict(file.log)),
+        dns=model.Dns(**dict(file.dns)),
     )
     services = {name: _service(name, one, pages.get(name, {})) for name, one in file.services.items()}
-    return model.Definition(settings, services)
+    return model.Definition(settings, services, releasing(file))
 
 
 def _listener(given: models.Listen) -> model.Listener:
@@ -57,6 +60,20 @@ def _service(name: str, given: models.Service, pages: Mapping[str, str]) -> mode
         retries=model.Retries(**dict(given.retries)),
         skew=given.skew,
         error_pages=pages,
+        ejection=_ejection(given.ejection) if given.ejection else None,
+        slow_start=given.slow_start,
+        trip=model.Trip(given.trip.errors, given.trip.within, given.trip.min) if given.trip else None,
+    )
+
+
+def _ejection(given: models.Ejection) -> model.Ejection:
+    return model.Ejection(
+        failures=given.failures,
+        errors=given.errors,
+        within=given.within,
+        out=given.for_,
+        most=given.most,
+        keep=given.keep,
     )
 
 

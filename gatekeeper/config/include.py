@@ -16,6 +16,10 @@ MAX_TOTAL = 4 * MAX_BYTES
 """Bytes of all files together."""
 
 
+_JOINED = {"services": "service", "plans": "plan", "releases": "name"}
+"""Keys that hold things by name, and what these are."""
+
+
 class Gatherer:
     """Reads a file and, depth first and sorted by name, what it includes, into one mapping."""
 
@@ -87,7 +91,7 @@ class Gatherer:
             self._merge(root, found)
 
     def _merge(self, into: Mapping, found: Node | None) -> None:
-        """Services join those that are there; every other key may be set by one file only."""
+        """What has names joins what is there; every other key may be set by one file only."""
         if found is None:
             return
         if not isinstance(found, Mapping):
@@ -97,11 +101,11 @@ class Gatherer:
             first = into.entries.setdefault(name, entry)
             if first is entry:
                 continue
-            if name == "services" and isinstance(first.value, Mapping) and isinstance(entry.value, Mapping):
-                for service, one in entry.value.entries.items():
-                    there = first.value.entries.setdefault(service, one)
+            if name in _JOINED and isinstance(first.value, Mapping) and isinstance(entry.value, Mapping):
+                for item, one in entry.value.entries.items():
+                    there = first.value.entries.setdefault(item, one)
                     if there is not one:
-                        self._twice(one.key, there.key, ("services", service), "this service is defined twice")
+                        self._twice(one.key, there.key, (name, item), f"this {_JOINED[name]} is defined twice")
             else:
                 self._twice(entry.key, first.key, (name,), "this key is set by two files")
 

@@ -1,34 +1,26 @@
 """Keys that have a meaning to come: refused by name, so that nobody believes they work, and not called unknown."""
 
-from collections.abc import Iterator
-
 from gatekeeper.config.problems import listed
+from gatekeeper.config.substitute import CHECKS, nodes_at
 from gatekeeper.config.tree import KeyPath, Mapping, Node, Report
 
-_TOP = frozenset({"plans", "flags", "freeze", "notify", "releases", "analysis", "trip", "guard"})
-_SERVICE = frozenset({"mirror", "plan", "plans", "flags", "analysis", "trip", "guard", "freeze", "notify", "retain"})
+LATER: dict[KeyPath, tuple[str, ...]] = {
+    (): ("analysis", "flags", "guard"),
+    ("services", "*"): ("analysis", "flags", "guard", "mirror"),
+    ("plans", "*"): ("analysis",),
+    **dict.fromkeys(CHECKS, ("mirror",)),
+}
+"""Where they would stand (a star is every name or item), and their names."""
 
 
 def refuse_later_keys(root: Node, report: Report) -> None:
-    """Report the keys that are not available yet and take them, with all they hold, out of the tree."""
-    for path, node, later in _levels(root):
-        if not isinstance(node, Mapping):
-            continue
-        for name in [name for name in node.entries if name in later]:
-            entry = node.entries.pop(name)
-            report.add(entry.key.place, (*path, name), "is not available yet", allowed=_way_out(path))
-
-
-def _way_out(path: KeyPath) -> str:
-    return f"the keys of `gatekeeper schema`; not yet: {listed(sorted(_SERVICE if path else _TOP))}"
-
-
-def _levels(root: Node) -> Iterator[tuple[KeyPath, Node, frozenset[str]]]:
-    """Every node that may hold such keys, with its path."""
-    yield (), root, _TOP
-    if not isinstance(root, Mapping):
-        return
-    services = root.get("services")
-    if isinstance(services, Mapping):
-        for name, service in services.entries.items():
-            yield ("services", name), service.value, _SERVICE
+    """Report the keys that are not available yet, and forget what stands behind them."""
+    for pattern, later in LATER.items():
+        for path, node in nodes_at(root, pattern):
+            for name in later:
+                entry = node.entries.get(name) if isinstance(node, Mapping) else None
+                if entry is not None:
+                    allowed = f"the keys of `gatekeeper schema`; not yet: {listed(later)}"
+                    report.add(entry.key.place, (*path, name), "is not available yet", allowed=allowed)
+                    report.blame(entry.key)
+                    entry.value = Mapping(entry.key.place)

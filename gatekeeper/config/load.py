@@ -6,19 +6,21 @@ The parts, in the order they run; each but the last adds to one report, so that 
 2. ``later``: keys that are not available yet.
 3. ``substitute``: empty values, bare yes and no, ``${...}``, relative paths.
 4. ``validate``: every key by itself, by the models.
-5. ``checks``: what needs several keys.
+5. ``checks`` and ``plan_checks``: what needs several keys.
 6. ``certificates`` and ``pages``: the files that are named, and what they hold.
-7. ``convert``: models to the values of ``core.model``.
+7. ``convert`` and ``plan_values``: models to the values of ``core.model``.
 """
 
 from pathlib import Path
 
+from gatekeeper.config.afar import read_from_afar
 from gatekeeper.config.certificates import check_certificates
 from gatekeeper.config.checks import check
 from gatekeeper.config.convert import definition
 from gatekeeper.config.include import Gatherer
 from gatekeeper.config.later import refuse_later_keys
 from gatekeeper.config.pages import read_pages
+from gatekeeper.config.plan_checks import check_plans
 from gatekeeper.config.problems import ConfigError
 from gatekeeper.config.substitute import refuse_traps, resolve_paths, substitute
 from gatekeeper.config.tree import Mapping, Node, Place, Report, Source, shown
@@ -37,15 +39,17 @@ def load_file(path: str | Path, *, now: float | None = None) -> Definition:
     return _checked(root, Source(str(path), Path(path).absolute().parent), report, now)
 
 
-def load_text(text: str | bytes, name: str, base_dir: str | Path) -> Definition:
+def load_text(text: str | bytes, name: str, base_dir: str | Path, *, local: bool = True) -> Definition:
     """The same of a text (YAML, or JSON, which is YAML too); ``name`` stands for a file name in problems.
 
-    Relative paths in it start at ``base_dir``. Raises ConfigError with every problem.
+    Relative paths in it start at ``base_dir``. Not ``local``: it comes from afar, see ``afar``. Raises ConfigError with
+    every problem.
     """
     report = Report()
     source = Source(name, Path(base_dir).absolute())
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    return _checked(Gatherer(report).text(data, source), source, report)
+    root = Gatherer(report).text(data, source) if local else read_from_afar(data, source, report)
+    return _checked(root, source, report)
 
 
 def _checked(root: Node | None, source: Source, report: Report, now: float | None = None) -> Definition:
@@ -60,6 +64,7 @@ def _checked(root: Node | None, source: Source, report: Report, now: float | Non
         resolve_paths(root)
         file = validate(root, report)
         check(root, report)
+        check_plans(root, report)
         check_certificates(root, report, now)
         pages = read_pages(root, report)
         if file is not None and not report:

@@ -4,9 +4,9 @@ Every key stands here with its meaning and its default as it is written in the f
 Checks that need more than one key (unknown versions, two services at one place) are in ``checks``.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from gatekeeper.config.addresses import (
     BACKEND,
@@ -22,9 +22,23 @@ from gatekeeper.config.addresses import (
     TCP_ADDRESS,
     UNIT,
 )
-from gatekeeper.config.base import Many, Model, key
+from gatekeeper.config.base import Many, Model, OrOff, TextOrMapping, key
 from gatekeeper.config.matching import Rule, Weights
-from gatekeeper.config.values import BOOLEAN, NAME, PAGE_KEY, PERCENT, TLS_VERSION, choice, duration, size, text, whole
+from gatekeeper.config.plans import Freezes, Group, Plan, Webhooks
+from gatekeeper.config.values import (
+    BOOLEAN,
+    NAME,
+    PAGE_KEY,
+    PERCENT,
+    TLS_VERSION,
+    USER,
+    choice,
+    duration,
+    percent,
+    size,
+    text,
+    whole,
+)
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -32,24 +46,6 @@ _DAY = 24 * _HOUR
 _Name = Annotated[str, NAME]
 _Networks = Annotated[tuple[Annotated[str, NETWORK], ...], Many(unique=str)]
 _Switch = Annotated[bool, BOOLEAN]
-
-
-class _TextOrMapping(Model):
-    """A mapping with one required key that may be written as that key's text alone."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, value: object) -> object:
-        return {cls._required(): value} if isinstance(value, str) else value
-
-    @classmethod
-    def _required(cls) -> str:
-        return next(name for name, field in cls.model_fields.items() if field.is_required())
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
-        mapping = handler.resolve_ref_schema(handler(schema))
-        return {"anyOf": [mapping["properties"][cls._required()], mapping]}
 
 
 class Certificate(Model):
@@ -64,7 +60,7 @@ class Certificate(Model):
     )
 
 
-class Listen(_TextOrMapping):
+class Listen(TextOrMapping):
     """One listening address; the text alone is enough."""
 
     address: Annotated[str, LISTEN] = Field(description="ADDRESS:PORT (IPv6 in brackets) or unix:/PATH.")
@@ -72,6 +68,15 @@ class Listen(_TextOrMapping):
         None, "TLS: a certificate, or a list of which each client gets the one for the name it asks for."
     )
     proxy_protocol: _Switch = key(False, "Whether each connection begins with a PROXY header, version 1 or 2.")
+
+
+class User(Model):
+    """What a user of this machine may do on the admin socket."""
+
+    role: Annotated[str, choice("viewer", "operator", "admin")] = key(
+        "operator", "viewer reads, operator changes, admin also changes what gatekeeper is."
+    )
+    groups: Annotated[tuple[_Name, ...], Many(0, 64, unique=str)] = key([], "Groups whose approval the user can give.")
 
 
 class Admin(Model):
@@ -86,6 +91,16 @@ class Admin(Model):
     tokens: Annotated[str, FILE] | None = key(
         None, "File of bearer tokens (hashed). Without it TCP answers /healthz only."
     )
+    users: dict[Annotated[str, USER], User] = key(
+        {}, "Users of this machine who are not operators, by name. Root and gatekeeper's own user may do everything."
+    )
+
+
+class Dns(Model):
+    """Host names of backends."""
+
+    refresh: Annotated[float, duration(0.1, _HOUR)] = key("10s", "Time between two lookups of a name.")
+    timeout: Annotated[float, duration(0.1, 60)] = key("5s", "Time a lookup may take; then the last answer stays.")
 
 
 class Limits(Model):
@@ -104,7 +119,7 @@ class Log(Model):
     level: Annotated[str, choice("debug", "info", "warning", "error")] = key("info", "Least severity that is logged.")
 
 
-class Backend(_TextOrMapping):
+class Backend(TextOrMapping):
     """One address of a version; the text alone is enough."""
 
     url: Annotated[str, BACKEND] = Field(description="http://HOST:PORT, https://HOST:PORT or unix:/PATH.")
@@ -118,10 +133,12 @@ class Health(Model):
     status: Annotated[tuple[Annotated[int, whole(200, 599)], ...], Many(1, unique=int)] = key(
         [200], "Statuses that mean healthy."
     )
+    body_contains: Annotated[str, text(0, 1024)] = key("", "What must stand in the first 64 KiB of the answer.")
     interval: Annotated[float, duration(0.1, _HOUR)] = key("2s", "Time between two checks.")
     timeout: Annotated[float, duration(0.01, 600)] = key("1s", "Time a check may take.")
     rise: Annotated[int, whole(1, 100)] = key(2, "Passed checks in a row that make an ejected backend ready.")
     fall: Annotated[int, whole(1, 100)] = key(3, "Failed checks in a row that eject a ready backend.")
+    jitter: Annotated[float, percent(0, 50)] = key("10%", "Part of the interval by which a check comes early or late.")
 
 
 class BackendTls(Model):
@@ -188,6 +205,27 @@ class Retries(Model):
     on_stable: _Switch = key(False, "Whether a safe request that failed on the candidate is answered by stable.")
 
 
+class Ejection(Model):
+    """When a backend that fails users' requests gets none for a while."""
+
+    failures: Annotated[int, whole(1, 1000)] = key(5, "Least number of failures that eject.")
+    errors: Annotated[float, PERCENT] = key("50%", "Least part of its requests that failed, since the first of these.")
+    within: Annotated[float, duration(0.1, 600)] = key("10s", "Time in which they are counted.")
+    for_: Annotated[float, duration(0.1, _HOUR)] = key(
+        "10s", "Time out; each time in a row takes twice as long.", alias="for"
+    )
+    most: Annotated[float, duration(0.1, _DAY)] = key("5m", "Longest time out.")
+    keep: Annotated[float, PERCENT] = key("50%", "Part of a version's backends that always stay, at least one.")
+
+
+class Trip(Model):
+    """When a version that is not stable loses its weight at once."""
+
+    errors: Annotated[float, percent(1, 100)] = key("50%", "Part of its requests answered with 5xx.")
+    within: Annotated[float, duration(0.2, 60)] = key("1s", "Time in which they are counted.")
+    min: Annotated[int, whole(1, 1_000_000)] = key(20, "Least number of requests in that time.")
+
+
 class Service(Model):
     """A named front: hosts and path prefix, its versions, its rules."""
 
@@ -208,6 +246,13 @@ class Service(Model):
     timeouts: Timeouts = key({}, "Times a client or backend may take.")
     retries: Retries = key({}, "Tries after the first.")
     skew: Annotated[float, duration(0, 7 * _DAY)] = key(0, "How long an open page keeps its version; 0: off.")
+    ejection: Annotated[Ejection | None, OrOff()] = key({}, "When a backend that fails users' requests gets none; off.")
+    slow_start: Annotated[float, duration(0, _HOUR)] = key(
+        0, "Time in which a backend that became ready grows to its whole share; 0: at once."
+    )
+    trip: Annotated[Trip | None, OrOff()] = key({}, "When a version that is not stable loses its weight at once; off.")
+    plan: _Name | None = key(None, "The plan of its releases if none is named. Default: at once.")
+    freeze: Freezes = key([], "When none of its releases may begin or take a step.")
     error_pages: Annotated[dict[Annotated[str, PAGE_KEY], Annotated[str, FILE]], Field(min_length=1)] | None = key(
         None, "HTML files for errors gatekeeper makes, by status (502) or class (5xx); dir: a directory of 502.html, …"
     )
@@ -226,4 +271,9 @@ class File(Model):
     trusted_proxies: _Networks = key([], "Networks whose X-Forwarded-* and Forwarded fields are believed.")
     limits: Limits = key({}, "Bounds on what one client may send.")
     log: Log = key({}, "What is written to standard output.")
+    dns: Dns = key({}, "Host names of backends.")
+    plans: dict[_Name, Plan] = key({}, "What releases do in which order, by name.")
+    releases: dict[_Name, Group] = key({}, "Services that are released as one, by a name of their own.")
+    freeze: Freezes = key([], "When no release may begin or take a step.")
+    notify: Webhooks = key([], "Who is told of events.")
     services: Annotated[dict[_Name, Service], Field(min_length=1)] = Field(description="Service name to service.")

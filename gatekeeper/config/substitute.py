@@ -13,8 +13,11 @@ _BARE = re.compile(r"yes|no|on|off", re.IGNORECASE)
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_OFF_IS_A_WORD: frozenset[KeyPath] = frozenset({("log", "access")})
-# Where values are paths of files. A star is every name or item; a list of one mapping may be written as the mapping.
+# A star is every name or item.
+_OFF_IS_A_WORD: tuple[KeyPath, ...] = (("log", "access"), ("services", "*", "ejection"), ("services", "*", "trip"))
+# Where the checks of plans stand.
+CHECKS: tuple[KeyPath, ...] = (("plans", "*", "verify", "*"), ("plans", "*", "steps", "*", "verify", "*"))
+# Where values are paths of files; a list of one mapping may be written as the mapping.
 _PATHS: tuple[KeyPath, ...] = (
     ("admin", "socket"),
     ("admin", "tokens"),
@@ -23,6 +26,7 @@ _PATHS: tuple[KeyPath, ...] = (
     *(("listen", "*", "tls", name) for name in ("cert", "key", "client_ca")),
     *(("services", "*", "versions", "*", "tls", name) for name in ("ca", "cert", "key")),
     ("services", "*", "error_pages", "*"),
+    *((*path, "released_in", "token_file") for path in CHECKS),
 )
 
 
@@ -30,19 +34,31 @@ def refuse_traps(root: Node, report: Report) -> None:
     """Report keys without a value, and bare yes, no, on and off: texts to some readers of YAML, booleans to others."""
     for path, key, node in walk(root):
         for scalar in (key, node):
-            if not isinstance(scalar, Scalar) or report.blamed(scalar) or path in _OFF_IS_A_WORD:
+            if not isinstance(scalar, Scalar) or report.blamed(scalar):
                 continue
             if scalar.null:
                 message = "a key is empty" if scalar is key else "nothing stands here; give a value or remove the key"
                 report.add(scalar.place, path, message, found=shown(scalar) if scalar.written else "")
                 report.blame(scalar)
-            elif scalar.plain and _BARE.fullmatch(scalar.written):
+            elif scalar.plain and _BARE.fullmatch(scalar.written) and not _off_is_a_word(path):
                 word = scalar.written.lower()
                 allowed = f'"{scalar.written}" in quotes, or {"true" if word in {"yes", "on"} else "false"}'
                 report.add(
                     scalar.place, path, "a bare yes, no, on or off is ambiguous", found=scalar.written, allowed=allowed
                 )
                 report.blame(scalar)
+
+
+def _off_is_a_word(path: KeyPath) -> bool:
+    return any(
+        len(path) == len(known) and all(one in {"*", step} for one, step in zip(known, path, strict=True))
+        for known in _OFF_IS_A_WORD
+    )
+
+
+def references(text: str) -> bool:
+    """Whether ``${...}`` stands in a text."""
+    return any(found[0] != "$${" for found in _REFERENCE.finditer(text))
 
 
 def substitute(root: Node, report: Report, path: KeyPath = ()) -> None:
@@ -99,20 +115,34 @@ def _file(scalar: Scalar, name: str) -> str | OSError:
 
 
 def resolve_paths(root: Node) -> None:
-    """Make paths absolute: a relative one starts at the directory of the file it is written in."""
+    """Make paths absolute: a relative one starts at the directory of the file it is written in.
+
+    A program without a slash stays a name, which is looked up in PATH when it is run.
+    """
     for path in _PATHS:
-        for node in _at(root, path):
+        for _, node in nodes_at(root, path):
             if isinstance(node, Scalar) and node.text and not node.null:
-                node.text = os.path.normpath(node.place.source.base / node.text)
+                _resolve(node)
+    for path in CHECKS:
+        for _, run in nodes_at(root, (*path, "command", "run")):
+            program = run.items[0] if isinstance(run, Sequence) and run.items else None
+            if isinstance(program, Scalar) and "/" in program.text:
+                _resolve(program)
 
 
-def _at(node: Node, path: KeyPath) -> Iterator[Node]:
-    if not path:
-        yield node
+def _resolve(node: Scalar) -> None:
+    # A second pass over the same node, which an alias brings, changes nothing more.
+    node.text = os.path.normpath(node.place.source.base / node.text)
+
+
+def nodes_at(node: Node, pattern: KeyPath, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Node]]:
+    """Every node at a path like ``pattern``, in which a star is every name or item, with its path."""
+    if not pattern:
+        yield path, node
     elif isinstance(node, Mapping):
-        names = node.entries if path[0] == "*" else (name for name in node.entries if name == path[0])
+        names = list(node.entries) if pattern[0] == "*" else [name for name in node.entries if name == pattern[0]]
         for name in names:
-            yield from _at(node.entries[name].value, path[1:])
-    elif isinstance(node, Sequence) and path[0] == "*":
-        for item in node.items:
-            yield from _at(item, path[1:])
+            yield from nodes_at(node.entries[name].value, pattern[1:], (*path, name))
+    elif isinstance(node, Sequence) and pattern[0] == "*":
+        for index, item in enumerate(node.items):
+            yield from nodes_at(item, pattern[1:], (*path, index))

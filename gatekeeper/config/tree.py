@@ -5,12 +5,14 @@ is a good version name, and a weight is read as a decimal from its own digits, n
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from gatekeeper.config.problems import Problem, quoted
+from gatekeeper.config.problems import Problem, WrongValueError, quoted
+
+T = TypeVar("T")
 
 NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
@@ -192,3 +194,29 @@ class Report:
                 Problem(last.file, last.line, last.column, "", f"{self._left_out} more problems are not listed")
             )
         return every
+
+
+def entries(node: Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, Entry]]:
+    """What stands in a mapping, each with its path; nothing if ``node`` is none."""
+    if isinstance(node, Mapping):
+        for name, entry in node.entries.items():
+            yield (*path, name), entry
+
+
+def items(node: Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, Node]]:
+    """What stands in a list, each with its path; a text is a list of itself."""
+    if isinstance(node, Sequence):
+        for index, item in enumerate(node.items):
+            yield (*path, index), item
+    elif isinstance(node, Scalar):
+        yield path, node
+
+
+def value_of(read: Callable[[str], T], node: Node | None, report: Report) -> T | None:
+    """The value, or None where there is none or a wrong one (which is reported where single values are read)."""
+    if not isinstance(node, Scalar) or node.null or report.blamed(node):
+        return None
+    try:
+        return read(node.text)
+    except WrongValueError:
+        return None

@@ -26,7 +26,10 @@ _SIZE = re.compile(r"(\d{1,15})\s?(B|KiB|MiB|GiB)?")
 _LOOSE_SIZE = re.compile(r"(\d{1,15})\s?([kmg])i?b?", re.IGNORECASE)
 _PERCENT = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s?%?")
 _DECIMAL = re.compile(r"\d{1,10}(?:\.\d{1,6})?")
+_SHARE = re.compile(r"(\d{1,10}(?:\.\d{1,6})?)\s?%?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Names come from directories too (LDAP, sssd), so only what cannot stand in /etc/passwd is left out.
+_USER = re.compile(r"[!-9;-~]{1,256}|uid:\d{1,10}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 MAX_WEIGHT = Decimal(10) ** 9
@@ -165,16 +168,36 @@ WEIGHT = Reads(
 )
 
 
-def _percent(text: str) -> float:
-    found = _PERCENT.fullmatch(text)
+def percent(low: int, high: int) -> Reads:
+    """A fraction (0..1) from a percentage; both bounds are percentages, inclusive."""
+
+    def parse(text: str) -> float:
+        found = _PERCENT.fullmatch(text)
+        if found is None:
+            raise WrongValueError("is not a percentage")
+        return in_range(float(found[1]), low, high) / 100
+
+    number: JsonSchema = {"type": "number", "minimum": low, "maximum": high}
+    text: JsonSchema = {"type": "string", "pattern": rf"^\d+(\.\d+)? ?%?$|{ANY_SUBSTITUTION}"}
+    return Reads(parse, f"a percentage from {low} to {high}, with or without %", {"anyOf": [number, text]})
+
+
+PERCENT = percent(0, 100)
+
+
+def read_share(text: str) -> Decimal:
+    """Percent of the traffic, exactly as its digits say: above 0, at most 100."""
+    found = _SHARE.fullmatch(text)
     if found is None:
         raise WrongValueError("is not a percentage")
-    return in_range(float(found[1]), 0.0, 100.0) / 100
+    if not Decimal(found[1]):
+        raise WrongValueError("is too small")
+    return in_range(Decimal(found[1]), Decimal(0), Decimal(100))
 
 
-PERCENT = Reads(
-    _percent,
-    "a percentage from 0 to 100, with or without %",
+SHARE = Reads(
+    read_share,
+    "a percentage above 0, at most 100, with at most 6 decimals, with or without %",
     {
         "anyOf": [
             {"type": "number", "minimum": 0, "maximum": 100},
@@ -205,6 +228,19 @@ NAME = Reads(
     read_name,
     "1 to 64 of letters, digits, '.', '_' and '-', beginning with a letter or digit",
     {"type": ["string", "number"], "pattern": rf"^{_NAME.pattern}$"},
+)
+
+
+def _user(text: str) -> str:
+    if not _USER.fullmatch(text):
+        raise WrongValueError("is not the name of a user")
+    return text
+
+
+USER = Reads(
+    _user,
+    "the name of a user of this machine, or uid:NUMBER",
+    {"type": ["string", "number"], "pattern": r"^[!-9;-~]{1,256}$|^uid:\d{1,10}$"},
 )
 
 

@@ -2,41 +2,45 @@
 
 For every command, in this order, each step only if the one before it succeeded:
 
-1. ``core.command.apply`` makes the next State (pure); a refusal has touched nothing.
-2. The routing table is compiled (pure); what cannot be compiled has touched nothing.
-3. The store writes it. A write error refuses the command, raises the alarm, and the old revision stays.
-4. The workers take it up. Those that do not in time are replaced, so afterwards nobody routes by the old revision.
+1. A command that was carried out before under the same key is answered as it was then, and nothing happens.
+2. ``core.command.apply`` makes the next State (pure); a refusal has touched nothing.
+3. The routing table is compiled (pure); what cannot be compiled has touched nothing.
+4. The store writes it. A write error refuses the command, raises the alarm, and the old revision stays.
+5. The workers take it up. Those that do not in time are replaced, so afterwards nobody routes by the old revision.
    If it cannot be sent at all, it is undone by a further revision equal to the old one, and refused.
-5. Only now ``state`` and ``table`` move, the events go out, and the reply.
+6. Only now ``state`` and ``table`` move, the events go out, and the reply.
 
 Readers (``state``, ``table``) need no lock: both are immutable and swapped in one step between two awaits.
 """
 
 import asyncio
-import hashlib
-import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol, TypeVar
 
 from gatekeeper.clock import Clock
+from gatekeeper.control import records
 from gatekeeper.control.feed import Feed
-from gatekeeper.control.store import Event, Record, StoreError
+from gatekeeper.control.line import Line
+from gatekeeper.control.rows import Answer, Document, Event, Once, Record
+from gatekeeper.control.statefile import StoreError
 from gatekeeper.core import codec
-from gatekeeper.core.command import Command, Outcome, Refused, Reload, Rollback, apply
+from gatekeeper.core.command import Command, Refused, Reload, Restore, Rollback, apply
 from gatekeeper.core.model import Running, State, Weights
+from gatekeeper.core.past import Past
 from gatekeeper.core.routing import RoutingTable
 from gatekeeper.errors import GatekeeperError
 
+__all__ = ["Controller", "Once", "Result"]
+
+T = TypeVar("T")
+
 log = logging.getLogger("gatekeeper.control")
 
-QUEUE: Final = 256
-"""Commands waiting. At a few milliseconds each the last waits a second; more is a program gone wild, not operators."""
-REPLY_SECONDS: Final = 25.0
-"""How long a caller waits for its reply: longer than PUBLISH_SECONDS, shorter than a client's patience (30 s)."""
 PUBLISH_SECONDS: Final = 15.0
-"""The fleet bounds its own waits (2 s, then a replacement); this is for a fleet that hangs in spite of it."""
+"""The fleet bounds its own waits (2 s, then a replacement); this is for a fleet that hangs in spite of it. Shorter than
+``line.REPLY_SECONDS``."""
 
 
 class Taken(Protocol):
@@ -50,8 +54,11 @@ class Taken(Protocol):
 
 class Journal(Protocol):
     async def append(self, record: Record) -> list[Event]: ...
-    async def weights_at(self, service: str, revision: int) -> Weights | None: ...
+    async def answer(self, actor: str, key: str, now: float) -> Answer | None: ...
+    async def file(self) -> str: ...
     async def kept(self, services: Sequence[str]) -> dict[str, Running]: ...
+    async def state_at(self, revision: int) -> Past | None: ...
+    async def weights_at(self, service: str, revision: int) -> Weights | None: ...
 
 
 Publish = Callable[[State, State], Awaitable[Taken]]
@@ -65,23 +72,32 @@ class Result:
     """``state`` is what holds now, or for a dry run what would; ``base`` the revision it was made from.
 
     ``changes`` are JSON-able objects with path, before and after. ``ms`` is milliseconds since the command was begun.
+    ``replayed``: the command had been carried out before under its key, now nothing was done; ``base``, ``changes`` and
+    ``answer`` (what ``Once.describe`` said) are those of then.
     """
 
     state: State
     base: int
     changes: list[Any]
-    events: list[Event]
     acknowledged: int
     total: int
     ms: float
     dry_run: bool
+    events: list[Event] = field(default_factory=list)
+    replayed: bool = False
+    answer: Document | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
     command: Command
     dry_run: bool
-    reply: asyncio.Future[Result]
+    once: Once | None
+    via: str
+
+    @property
+    def actor(self) -> str:
+        return self.command.actor
 
 
 class Controller:
@@ -109,153 +125,183 @@ class Controller:
         self._feed = feed
         self._clock = clock
         self._taken = (workers, workers)
-        self._queue: asyncio.Queue[_Order | None] = asyncio.Queue(QUEUE)
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._line: Line[_Order, Result] = Line(self._carry_out)
+        self._moved = asyncio.Event()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="controller")
+        self._line.start()
 
     async def stop(self) -> None:
-        self._stopping = True
-        if self._task is not None:
-            if self._queue.empty():
-                self._queue.put_nowait(None)  # wakes the task, which then sees that it is to end
-            await self._task
-            self._task = None
+        await self._line.stop()
 
-    async def submit(self, command: Command, *, dry_run: bool = False) -> Result:
-        """Queue a command and wait until it has taken effect everywhere.
+    @property
+    def running(self) -> bool:
+        """Whether commands are taken, now or after ``resume``."""
+        return self._line.running
 
-        Raises Refused: what ``apply`` says, or 503 ``busy``, ``stopping``, ``store_failed``, ``not_taken_up``, 500
-        ``internal``; nothing has changed then. 504 ``outcome_unknown`` alone means that it may still take effect.
+    async def pause(self) -> None:
+        """Finish the command under way and let those that come wait (as many and as long as ever) until ``resume``."""
+        await self._line.pause()
+
+    def resume(self) -> None:
+        self._line.resume()
+
+    async def changed(self, after: int) -> State:
+        """The state, as soon as its revision is above ``after``."""
+        while self.state.revision <= after:
+            await self._moved.wait()
+        return self.state
+
+    async def submit(
+        self, command: Command, *, dry_run: bool = False, once: Once | None = None, via: str = ""
+    ) -> Result:
+        """Queue a command and wait until it has taken effect everywhere. ``via`` is for the audit, see ``rows.Audit``.
+
+        With ``once`` it takes effect at most once under that key, however often it is submitted within a day, also
+        after a restart; what was refused or undone may be tried again.
+
+        Raises Refused: what ``apply`` says, or 422 ``key_reused``, 503 ``busy``, ``stopping``, ``store_failed``,
+        ``not_taken_up``, 500 ``internal``; nothing has changed then. 504 ``outcome_unknown`` alone means that it may
+        still take effect.
         """
-        if self._stopping or self._task is None:
-            raise Refused(503, "stopping", "gatekeeper is stopping", "ask again when it runs")
-        reply: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        try:
-            self._queue.put_nowait(_Order(command, dry_run, reply))
-        except asyncio.QueueFull:
-            raise Refused(503, "busy", f"{QUEUE} commands are waiting already", "ask again in a second") from None
-        try:
-            # A caller that goes away cancels the reply: a command not begun is then not carried out.
-            async with asyncio.timeout(REPLY_SECONDS):
-                return await reply
-        except TimeoutError:
-            raise Refused(
-                504,
-                "outcome_unknown",
-                f"no outcome after {REPLY_SECONDS:g} s: the disk or the workers are slow",
-                "see `gatekeeper status`; the command is dropped if it has not begun, else it may still take effect",
-            ) from None
+        return await self._line.submit(_Order(command, dry_run, once, via))
 
-    async def _run(self) -> None:
-        while True:
-            order = await self._queue.get()
-            if order is None or self._stopping:
-                self._refuse_rest(order)
-                return
-            if order.reply.done():  # the caller went away before anything began
-                continue
-            try:
-                result = await self._carry_out(order.command, dry_run=order.dry_run)
-            except Refused as refusal:
-                self._settle(order.reply, refusal)
-            except Exception as error:
-                log.exception("command failed", extra={"actor": order.command.actor})
-                self._settle(
-                    order.reply,
-                    Refused(500, "internal", f"gatekeeper failed ({type(error).__name__})", "see its log; report it"),
-                )
-            else:
-                if not order.reply.done():
-                    order.reply.set_result(result)
-
-    def _refuse_rest(self, order: _Order | None) -> None:
-        while True:
-            if order is not None:
-                self._settle(order.reply, Refused(503, "stopping", "gatekeeper is stopping", "ask again when it runs"))
-            if self._queue.empty():
-                return
-            order = self._queue.get_nowait()
-
-    @staticmethod
-    def _settle(reply: asyncio.Future[Result], refusal: Refused) -> None:
-        if not reply.done():
-            reply.set_exception(refusal)
-
-    async def _carry_out(self, command: Command, *, dry_run: bool) -> Result:
+    async def _carry_out(self, order: _Order) -> Result:
         began = self._clock.monotonic()
         old = self.state
-        outcome = apply(old, await self._resolve(command), self._clock.wall())
+        try:
+            if (kept := await self._answered(order)) is not None:
+                told = {"replayed": True, "answer": kept.document}
+                return self._result(order, old, kept.base, list(kept.changes), began, **told)
+            outcome = apply(old, await self._resolve(order.command), self._clock.wall())
+            table = self._compiled(outcome.state)
+        except Refused as refusal:
+            if not order.dry_run and refusal.status < 500:
+                self._feed.note(records.refused(order.command, order.via, refusal, self._clock.wall()))
+            raise
+        changes = codec.dump(outcome.changes)
+        if order.dry_run:
+            return self._result(order, outcome.state, old.revision, changes, began)
+        answer = None if order.once is None else records.answer(order.once, old.revision, outcome.state)
+        record = records.granted(order.command, order.via, old, outcome, answer, self._clock.wall())
+        known = await self._look(self._journal.file()) if record.file is not None else None
         events: list[Event] = []
-        if outcome.state.revision != old.revision:
-            try:
-                table = self._compile(outcome.state, self.table)
-            except (GatekeeperError, ValueError) as error:
-                raise Refused(
-                    422, "cannot_be_routed", f"no routing table can be made of it: {error}", "see that part of the file"
-                ) from error
-            if not dry_run:
-                async with self._feed.order:
-                    events = await self._take_effect(command, outcome, table)
+        if table is not None:
+            async with self._feed.order:
+                events = await self._take_effect(order, record, outcome.state, table, known)
+        elif record.answer is not None or record.file != known:
+            await self._store(record)
+        elif record.audit is not None:
+            self._feed.note(record.audit)
+        told = {"events": events, "answer": None if answer is None else answer.document}
+        return self._result(order, outcome.state, old.revision, changes, began, **told)
+
+    def _result(self, order: _Order, state: State, base: int, changes: list[Any], began: float, **more: Any) -> Result:
         return Result(
-            state=outcome.state,
-            base=old.revision,
-            changes=codec.dump(outcome.changes),
-            events=events,
+            state=state,
+            base=base,
+            changes=changes,
             acknowledged=self._taken[0],
             total=self._taken[1],
             ms=(self._clock.monotonic() - began) * 1000,
-            dry_run=dry_run,
+            dry_run=order.dry_run,
+            **more,
         )
+
+    # What comes before a command takes effect
+
+    async def _answered(self, order: _Order) -> Answer | None:
+        """What was answered to this very command before. Raises Refused when its key was another command's."""
+        once = order.once
+        if once is None or order.dry_run:
+            return None
+        kept = await self._look(self._journal.answer(once.actor, once.key, self._clock.wall()))
+        if kept is not None and kept.fingerprint != once.fingerprint:
+            raise Refused(
+                422,
+                "key_reused",
+                f"the key {once.key!r} was used for another command, which led to revision {kept.revision}",
+                "a new key for a new command",
+            )
+        return kept
 
     async def _resolve(self, command: Command) -> Command:
         """Look up what the pure function cannot: what the history and the store hold."""
-        try:
-            match command:
-                case Rollback(service=service, to_revision=int(revision), weights=None):
-                    return replace(command, weights=await self._journal.weights_at(service, revision))
-                case Reload():
-                    new = [name for name in command.definition.services if name not in self.state.services]
-                    return replace(command, stored=await self._journal.kept(new)) if new else command
-        except StoreError as error:
-            raise Refused(503, "store_failed", str(error), "make the state file readable and ask again") from error
+        match command:
+            case Rollback(service=service, to_revision=int(revision), weights=None):
+                return replace(command, weights=await self._look(self._journal.weights_at(service, revision)))
+            case Restore(revision=revision, past=None):
+                past = await self._look(self._journal.state_at(revision))
+                return replace(command, past=past, stored=await self._kept(past.services if past else ()))
+            case Reload():
+                return replace(command, stored=await self._kept(command.definition.services))
         return command
 
-    async def _take_effect(self, command: Command, outcome: Outcome, table: RoutingTable) -> list[Event]:
-        record = self._record(command, outcome.state, self.state, codec.dump(outcome.changes), outcome.events)
+    async def _kept(self, names: Iterable[str]) -> dict[str, Running]:
+        new = [name for name in names if name not in self.state.services]
+        return await self._look(self._journal.kept(new)) if new else {}
+
+    @staticmethod
+    async def _look(reading: Awaitable[T]) -> T:
+        try:
+            return await reading
+        except StoreError as error:
+            raise Refused(503, "store_failed", str(error), "make the state file readable and ask again") from error
+
+    def _compiled(self, new: State) -> RoutingTable | None:
+        """The table of ``new``; None if that is the present state. Raises Refused when there can be none."""
+        if new.revision == self.state.revision:
+            return None
+        try:
+            return self._compile(new, self.table)
+        except (GatekeeperError, ValueError) as error:
+            raise Refused(
+                422, "cannot_be_routed", f"no routing table can be made of it: {error}", "see that part of the file"
+            ) from error
+
+    # Taking effect
+
+    async def _take_effect(
+        self, order: _Order, record: Record, new: State, table: RoutingTable, file: str | None
+    ) -> list[Event]:
+        """``file`` is the digest known until now: one that the workers do not take up has to count as edited."""
         events = await self._store(record)
-        why = await self._take_up(self.state, outcome.state)
+        why = await self._take_up(self.state, new)
         if why is None:
-            self.state, self.table = outcome.state, table
+            self._become(new, table)
             self._feed.emit(events)
             return events
         self._feed.emit(events)
-        await self._undo(command, outcome.state, table, why)
+        await self._undo(order, new, table, why, file)
         raise Refused(
             503,
             "not_taken_up",
-            f"revision {outcome.state.revision} could not be sent to the workers ({why}); "
+            f"revision {new.revision} could not be sent to the workers ({why}); "
             f"revision {self.state.revision} put back what held before",
             "see the log of the workers",
         )
 
-    def _record(
-        self, command: Command, new: State, old: State, changes: Sequence[Any], events: Sequence[Mapping[str, Any]]
-    ) -> Record:
-        who = {"actor": command.actor, "note": command.note}
-        return Record(
-            revision=new.revision,
-            at=self._clock.wall(),
-            actor=command.actor,
-            action=str(events[0]["kind"]) if events else type(command).__name__.lower(),
-            note=command.note,
-            changes=changes,
-            running=changed_running(old, new),
-            events=[{**who, **event} for event in events],
-            definition=changed_definition(old, new),
-        )
+    async def reclaim(self, left: State, file: str, why: str) -> None:
+        """Go on after another program had the state file, wrote ``left`` and never came into service.
+
+        What holds here becomes a revision above it; ``file`` is the digest of the file that was in force. To be called
+        while paused. Raises Refused when it could not be stored.
+        """
+        async with self._feed.order:
+            if left.revision == self.state.revision:
+                await self._store(Record(None, self._clock.wall(), "gatekeeper", "undone", file=file))
+                return
+            old, back = self.state, records.taken_back(self.state, left)
+            events = await self._store(records.reclaimed(left, back, why, file=file, at=self._clock.wall()))
+            self._become(back, self._compile(back, self.table))
+            if (again := await self._take_up(old, back)) is not None:
+                log.error("no worker follows", extra={"revision": back.revision, "reason": again})
+            self._feed.emit(events)
+
+    def _become(self, state: State, table: RoutingTable) -> None:
+        self.state, self.table = state, table
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     async def _store(self, record: Record) -> list[Event]:
         try:
@@ -275,7 +321,7 @@ class Controller:
             ) from error
         if self.trouble is not None:
             self.trouble = None
-            self._feed.tell({"kind": "store_recovered", "revision": record.revision})
+            self._feed.tell({"kind": "store_recovered"})
         return events
 
     async def _take_up(self, old: State, new: State) -> str | None:
@@ -291,56 +337,24 @@ class Controller:
         self._taken = (taken.acknowledged, taken.total)
         return None
 
-    async def _undo(self, command: Command, failed: State, table: RoutingTable, why: str) -> None:
+    async def _undo(self, order: _Order, failed: State, table: RoutingTable, why: str, file: str | None) -> None:
         """Put back what held before ``failed``, which is stored, as a revision of its own."""
-        old, revision = self.state, failed.revision + 1
-        changed = changed_running(old, failed)
-        services = {
-            name: replace(service, running=replace(service.running, revision=revision)) if name in changed else service
-            for name, service in old.services.items()
-        }
-        back = replace(old, revision=revision, services=services)
-        record = self._record(command, back, failed, [], [{"kind": "undone", "undid": failed.revision, "reason": why}])
+        back = records.taken_back(self.state, failed)
+        forget = (order.once.actor, order.once.key) if order.once is not None else None
+        at = self._clock.wall()
+        record = records.undone(order.command, order.via, failed, back, why, file=file, forget=forget, at=at)
         try:
             events = await self._store(record)
         except Refused as refusal:
             # What is on disk is what a restart would bring back: better that memory says the same than a nicer lie.
-            self.state, self.table = failed, table
+            self._become(failed, table)
             raise Refused(
                 500,
                 "not_taken_up",
                 f"revision {failed.revision} is stored, could not be sent to the workers ({why}) and not be undone",
                 "see the log of the workers; a restart goes on with that revision",
             ) from refusal
-        self.table = self._compile(back, self.table)
-        self.state = back
+        self._become(back, self._compile(back, self.table))
         if (again := await self._take_up(failed, back)) is not None:
-            log.error("no worker follows", extra={"revision": revision, "reason": again})
+            log.error("no worker follows", extra={"revision": back.revision, "reason": again})
         self._feed.emit(events)
-
-
-def changed_running(old: State | None, new: State) -> dict[str, Running]:
-    """What the store must write to go from ``old`` (None: from nothing) to ``new``."""
-    before = old.services if old is not None else {}
-    return {
-        name: service.running
-        for name, service in new.services.items()
-        # Identity first: a command leaves the services it does not touch as they are, and comparing deep is slow.
-        if (known := before.get(name)) is None
-        or (known.running is not service.running and known.running != service.running)
-    }
-
-
-def changed_definition(old: State, new: State) -> str | None:
-    """The digest of the new definition, None if it is the old one."""
-    same = old.settings == new.settings and list(old.services) == list(new.services)
-    if same and all(old.services[name].definition is service.definition for name, service in new.services.items()):
-        return None
-    return digest(new)
-
-
-def digest(state: State) -> str:
-    """Equal for equal definitions, across processes; hexadecimal."""
-    services = {name: codec.dump(service.definition) for name, service in state.services.items()}
-    text = json.dumps([codec.dump(state.settings), services], separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

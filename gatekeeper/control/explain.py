@@ -1,17 +1,15 @@
 """Which version a request would get, and why: the table's own decision on a request that nobody sent."""
 
-import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gatekeeper.control.wire import Fields, ProblemError
+from gatekeeper.control.api.bodies import ExplainBody
+from gatekeeper.control.wire import ProblemError
 from gatekeeper.core import decision as reasons
 from gatekeeper.core.decision import Decision
 from gatekeeper.core.model import Service
 from gatekeeper.core.routing import RoutingTable
-
-KEYS = ("service", "host", "method", "path", "headers", "client_ip", "secure")
 
 _WHY = {
     reasons.FORCED: "a tester forced the version",
@@ -51,30 +49,22 @@ class Asked:
 
 def explain(
     table: RoutingTable,
-    body: dict[str, Any],
+    body: ExplainBody,
     ready: Callable[[str, str], int],
     draw: Callable[[], int],
     now: float,
 ) -> dict[str, Any]:
     """The decision as a document. ``ready`` gives the ready backends of (service, version).
 
-    Raises ProblemError for a body that is wrong (422) and a request that no service answers (404).
+    Raises ProblemError (404) for an unknown service and a request that no service answers.
     """
-    fields = Fields(body, KEYS)
-    name = fields.text("service")
-    service = table.services.get(name)
-    if name and service is None:
-        raise ProblemError(404, "unknown_service", f"there is no service {name!r}", allowed=", ".join(table.services))
+    service = table.services.get(body.service)
+    if body.service and service is None:
+        allowed = ", ".join(table.services)
+        raise ProblemError(404, "unknown_service", f"there is no service {body.service!r}", allowed=allowed)
     wanted = service.definition if service is not None else None
-    asked = _asked(fields, wanted)
-    client = fields.text("client_ip", "127.0.0.1")
-    try:
-        ipaddress.ip_address(client)
-    except ValueError:
-        fields.wrong("client_ip", "must be an IP address", client)
-    secure = fields.flag("secure")
-    fields.done()
-    made = table.decide(asked, client, False, secure, _slots(table, ready), draw, now)
+    asked = _asked(body, wanted)
+    made = table.decide(asked, body.client_ip, False, body.secure, _slots(table, ready), draw, now)
     if made is None:
         raise ProblemError(
             404,
@@ -89,28 +79,22 @@ def explain(
     return document
 
 
-def _asked(fields: Fields, service: Service | None) -> Asked:
+def _asked(body: ExplainBody, service: Service | None) -> Asked:
     """Host and path default to a request that reaches the service, unless a Host field says where it goes."""
-    pairs = fields.pairs("headers")
+    pairs = [(name.lower(), value.strip()) for name, value in body.headers]
     host = service.hosts[0].replace("*.", "any.", 1) if service is not None and service.hosts else ""
-    host = fields.text("host", next((value.strip() for name, value in pairs if name.lower() == "host"), host)).lower()
+    host = next((value for name, value in pairs if name == "host"), host) if body.host is None else body.host
     prefix = service.path_prefix if service is not None else "/"
-    target = fields.text("path", prefix, limit=8192)
-    if not target.startswith("/"):
-        fields.wrong("path", "must begin with /", target)
-    if prefix != "/" and target == "/":
-        target = prefix
+    # A slash alone is no path of a service with a prefix; who types it means the service's front page.
+    target = prefix if body.path is None or body.path == "/" else body.path
     path, _, query = target.partition("?")
-    for at, (name, value) in enumerate(pairs):
-        if not name or any(mark in name + value for mark in "\r\n\0"):
-            fields.wrong(f"headers[{at}]", "must be a name and a value without line ends", name)
     return Asked(
-        method=fields.text("method", "GET", limit=32).encode(),
-        host=_without_port(host).encode(),
+        method=body.method.encode(),
+        host=_without_port(host.lower()).encode(),
         path=path.encode(),
         query=query.encode(),
         # Octets above 127 are sent as they are typed in a terminal: UTF-8.
-        fields=tuple((name.lower().encode(), value.strip().encode()) for name, value in pairs),
+        fields=tuple((name.encode(), value.encode()) for name, value in pairs),
     )
 
 

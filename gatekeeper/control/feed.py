@@ -2,8 +2,9 @@
 
 Two sources meet here. A command's events are written with the command, and the controller emits them once every worker
 follows; what belongs to no command (a backend ejected, a worker replaced) is told with ``tell``, which never waits, and
-written behind. ``order`` keeps the two in one line: whoever has stored events but not emitted them yet holds it, so a
-watcher that has seen id 12 has seen 11, and resuming after 12 loses nothing.
+written behind, as are audit rows of what made no revision (``note``). ``order`` keeps events in one line: whoever has
+stored some but not emitted them yet holds it, so a watcher that has seen id 12 has seen 11, and resuming after 12 loses
+nothing.
 
 No watcher slows anybody: each has a bounded queue, and one that does not keep up is dropped with a reason. It comes
 back with the last id it saw and reads the rest from the store.
@@ -12,12 +13,13 @@ back with the last id it saw and reads the rest from the store.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from gatekeeper.clock import Clock
-from gatekeeper.control.store import Event, StoreError
+from gatekeeper.control.rows import Audit, Event
+from gatekeeper.control.statefile import StoreError
 from gatekeeper.errors import GatekeeperError
 
 log = logging.getLogger("gatekeeper.events")
@@ -27,12 +29,34 @@ QUEUE: Final = 256
 WATCHERS: Final = 64
 """Enough for every dashboard of a team; QUEUE * WATCHERS bounds the memory of all to about 5 MiB."""
 BACKLOG: Final = 1_000
-"""Told events not written yet. A disk that hangs must not fill the memory: beyond it the oldest are lost, counted."""
-
+"""Told events, and audit rows, not written yet. A disk that hangs must not fill the memory: beyond it the oldest are
+lost, counted."""
 
 _LEVELS: Final = {
-    **dict.fromkeys(("backend_ejected", "certificate_expiring", "undone", "worker_died"), logging.WARNING),
-    **dict.fromkeys(("certificate_expired", "certificate_refused", "reload_refused", "store_failed"), logging.ERROR),
+    **dict.fromkeys(
+        (
+            "backend_ejected",
+            "backend_kept",
+            "certificate_expiring",
+            "dns_failed",
+            "notify_failed",
+            "tripped",
+            "undone",
+            "worker_died",
+        ),
+        logging.WARNING,
+    ),
+    **dict.fromkeys(
+        (
+            "certificate_expired",
+            "certificate_refused",
+            "handover_failed",
+            "reload_refused",
+            "store_failed",
+            "tokens_refused",
+        ),
+        logging.ERROR,
+    ),
 }
 """What an operator must see also where ``log.level`` leaves everyday events out; the others are ``info``."""
 
@@ -52,6 +76,7 @@ def write_line(event: Event) -> None:
 
 class EventStore(Protocol):
     async def tell(self, events: Sequence[Mapping[str, Any]], at: float) -> list[Event]: ...
+    async def note(self, rows: Sequence[Audit]) -> None: ...
     async def last_events(self, limit: int) -> list[Event]: ...
 
 
@@ -98,15 +123,22 @@ class Feed:
         self._clock = clock
         self._watchers: set[Watcher] = set()
         self._told: deque[tuple[float, dict[str, Any]]] = deque()
+        self._noted: deque[Audit] = deque()
+        self._paused = False
+        self._alone = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.listeners: list[Callable[[Event], None]] = []
+        """Called with every event that is emitted; they must neither wait nor fail."""
         self.order = asyncio.Lock()
         self.latest = 0
         """The id of the last event emitted: what a reader of the store may see."""
         self.lost = 0
-        """Told events that fell out of the backlog."""
+        """Told events and audit rows that fell out of the backlog."""
         self.dropped = 0
         """Watchers that did not keep up."""
+        self.trouble: str | None = None
+        """Why what was told last could not be stored; None while it can."""
 
     async def start(self) -> None:
         newest = await self._store.last_events(1)
@@ -114,6 +146,8 @@ class Feed:
         self._task = asyncio.create_task(self._write_behind(), name="feed")
 
     async def stop(self) -> None:
+        if self._paused:
+            self.resume()
         if self._task is not None:
             # Under the lock, so that what is being written is written: a cancelled write would lose its events.
             async with self.order:
@@ -123,6 +157,23 @@ class Feed:
         await self.flush()
         self.dismiss("gatekeeper is stopping")
 
+    async def pause(self) -> None:
+        """Write what was told, and no more until ``resume``; what is told meanwhile waits (see BACKLOG)."""
+        await self.flush()
+        await self.order.acquire()
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self.order.release()
+        self._wake.set()
+
+    def part(self) -> None:
+        """Store nothing any more: the state file is another gatekeeper's now. What is told goes into the log."""
+        self._alone = True
+        if self._paused:
+            self.resume()
+
     def dismiss(self, reason: str) -> None:
         """End all watchers, after what they have not read yet."""
         for watcher in self._watchers:
@@ -130,8 +181,11 @@ class Feed:
 
     async def flush(self) -> None:
         """Return when all that was told is stored and emitted."""
-        while self._told:
+        while self._told or self._noted:
             await self._write_some()
+            await self._write_notes()
+        async with self.order:  # what another task took out is then written, too
+            pass
 
     def watch(self) -> Watcher:
         """Every event emitted from now on. Raises TooManyWatchersError."""
@@ -154,6 +208,8 @@ class Feed:
         for event in events:
             write_line(event)
             self.latest = max(self.latest, event.id)
+            for listen in self.listeners:
+                listen(event)
             for watcher in self._watchers:
                 if watcher.reason is None:
                     watcher.offer(event)
@@ -165,6 +221,14 @@ class Feed:
             self._told.popleft()
             self.lost += 1
         self._told.append((self._clock.wall(), dict(event)))
+        self._wake.set()
+
+    def note(self, row: Audit) -> None:
+        """An audit row of what made no revision: stored soon. Never waits or fails."""
+        if len(self._noted) >= BACKLOG:
+            self._noted.popleft()
+            self.lost += 1
+        self._noted.append(row)
         self._wake.set()
 
     async def _write_behind(self) -> None:
@@ -183,8 +247,28 @@ class Feed:
             while self._told and self._told[0][0] == at:
                 batch.append(self._told.popleft()[1])
             try:
-                events = await self._store.tell(batch, at)
+                events = await self._store.tell(batch, at) if not self._alone else _unstored(batch, at)
+                self.trouble = None
             except StoreError as error:
+                self.trouble = str(error)
                 log.error("event not stored", extra={"reason": str(error)})  # noqa: TRY400 - the reason says it all
-                events = [Event(0, at, data.pop("kind"), None, data) for data in batch]
+                events = _unstored(batch, at)
             self.emit(events)
+
+    async def _write_notes(self) -> None:
+        async with self.order:
+            rows, self._noted = [*self._noted], deque()
+            if not rows or self._alone:
+                return
+            try:
+                await self._store.note(rows)
+            except StoreError as error:
+                for row in rows:
+                    log.error("audit not stored", extra={"reason": str(error), "audit": row.document()})  # noqa: TRY400
+
+
+def _unstored(batch: Sequence[Mapping[str, Any]], at: float) -> list[Event]:
+    return [
+        Event(0, at, str(data["kind"]), None, {key: value for key, value in data.items() if key != "kind"})
+        for data in batch
+    ]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from gatekeeper.clock import Clock
-from gatekeeper.core.model import KeyPair, State
+from gatekeeper.core.model import BackendTls, KeyPair, State
 from gatekeeper.core.outcome import Change
 from gatekeeper.errors import GatekeeperError
 from gatekeeper.tls.contexts import check_authorities
@@ -78,6 +78,9 @@ class Keyring:
         self._early: dict[_Unit, float] = {}
         """When what was refused for being too early becomes valid: the clock of an authority may be ahead of ours."""
         self._warned: dict[_Unit, str] = {}
+        """Of what kind of event was told last, empty if none."""
+        self._refused: dict[_Unit, str] = {}
+        """Why what is in the files now is not taken up."""
         self._lock = asyncio.Lock()
         self.contexts = Contexts(Material())
         """For the present material."""
@@ -85,6 +88,17 @@ class Keyring:
     @property
     def material(self) -> Material:
         return self.contexts.material
+
+    def troubles(self) -> list[str]:
+        """Files that are refused, and certificates that have ended or are about to, in words."""
+        found = []
+        for unit in self._named():
+            files, facts = " and ".join(unit.paths), self._held[unit].facts
+            if why := self._refused.get(unit, ""):
+                found.append(f"{files} cannot be used, what was in force before stays: {why}")
+            if self._warned.get(unit) and facts is not None:
+                found.append(f"{files}: {facts.expired(self._clock.wall()) or _ending(facts)}")
+        return found
 
     async def open(self, state: State) -> None:
         """Read all that a state names. Raises KeyringError."""
@@ -114,6 +128,18 @@ class Keyring:
                 raise KeyringError(str(error)) from error
             self._held, self._stamps, self.contexts = held, stamps, contexts
             return contexts.material
+
+    async def lend(self, tls: BackendTls) -> Contexts:
+        """Contexts for settings that no state has yet, by what the files hold now. Raises KeyringError."""
+        units = [_Unit(pair=tls.pair, server=False)] if tls.pair is not None else []
+        units += [_Unit(ca=tls.ca)] if tls.ca is not None else []
+        held: dict[_Unit, _Held] = {}
+        for unit in units:
+            found, why = await asyncio.to_thread(_read, unit)
+            if found is None:
+                raise KeyringError(f"{' and '.join(unit.paths)}: {why}")
+            held[unit] = found
+        return Contexts(_material(held))
 
     def settle(self, state: State) -> None:
         """``state`` has been taken up: look after what it names, and forget the rest at the next change."""
@@ -177,6 +203,7 @@ class Keyring:
             if why and final and self._stamps.get(unit) != stamp:
                 told.append({"kind": "certificate_refused", "actor": actor, **_about(unit), "reason": why})
             if final or not why:
+                self._refused[unit] = why
                 self._stamps[unit] = stamp
                 self._early.pop(unit, None)
                 if why and found is not None and found.facts is not None and now < found.facts.not_before:
@@ -191,6 +218,7 @@ class Keyring:
         named = set(self._named())
         self._held = {unit: one for unit, one in held.items() if unit in named}
         self._stamps = {unit: stamp for unit, stamp in self._stamps.items() if unit in named}
+        self._refused = {unit: why for unit, why in self._refused.items() if unit in named}
         contexts = Contexts(_material(self._held))
         if self._state is not None:
             await asyncio.to_thread(check_tls, self._state, contexts)
@@ -208,7 +236,7 @@ class Keyring:
             if not kind and facts.not_after - now < min(WARN_SECONDS, (facts.not_after - facts.not_before) / 3):
                 kind = "certificate_expiring"
             if kind and self._warned.get(unit) != kind:
-                reason = facts.expired(now) or f"the certificate ends on {day(facts.not_after)}"
+                reason = facts.expired(now) or _ending(facts)
                 self._tell({"kind": kind, **_about(unit, self._held[unit]), "reason": reason})
             self._warned[unit] = kind
 
@@ -255,6 +283,10 @@ def _about(unit: _Unit, held: _Held | None = None) -> dict[str, Any]:
     facts = held.facts if held is not None else None
     about: dict[str, Any] = {"files": list(unit.paths)}
     return {**about, "names": list(facts.names), "not_after": facts.not_after} if facts is not None else about
+
+
+def _ending(facts: Facts) -> str:
+    return f"the certificate ends on {day(facts.not_after)}"
 
 
 def _until(held: _Held) -> str:

@@ -1,12 +1,13 @@
-"""Workers that outlived their supervisor: found again through a small table beside the state.
+"""Workers that outlived their supervisor: found again by their command lines.
 
 A worker whose supervisor was killed serves on by its last revision. The next supervisor on the same state starts its
-own workers beside them (SO_REUSEPORT lets both accept), and then asks the old ones to drain. Pids are reused, so a
-recorded pid counts only with the same start time and a worker's command line, and is signalled through a pidfd.
+own workers beside them (SO_REUSEPORT lets both accept), and then asks the old ones to drain: one that was overlooked
+would route by the past for ever. So each worker says on its command line which supervisor started it and for which
+state file, and the kernel says whose child it is now. No file has to be written for that, which could fail just then.
+Pids are reused, so one counts only with its start time and a worker's command line, and is signalled through a pidfd.
 """
 
 import asyncio
-import json
 import os
 import signal
 from collections.abc import Iterable
@@ -16,9 +17,10 @@ from typing import Final
 
 WORKER_MODULE: Final = "gatekeeper.dataplane.worker"
 
-MAX_RECORDED: Final = 4096
-"""More workers than any machine has; a longer table is not ours."""
+LEAVE: Final = signal.SIGUSR1
+"""What tells a worker without a supervisor to drain and to leave its listening sockets to others."""
 
+_NAME: Final = "gatekeeper"
 _LOOK_SECONDS: Final = 0.05
 
 
@@ -33,53 +35,61 @@ class Identity:
 def identify(pid: int) -> Identity | None:
     """Who has this pid now; None if nobody."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        # The command name may hold spaces and parentheses; the fields after it cannot.
-        fields = text.rpartition(")")[2].split()
+        fields = _fields(pid)
         return None if fields[0] in {"Z", "X"} else Identity(pid, int(fields[19]))
     except (OSError, ValueError, IndexError):
         return None
 
 
-class WorkerTable:
-    """The file ``<state>.workers``: pid and start time of every worker of this supervisor.
+def _fields(pid: int) -> list[str]:
+    """/proc/PID/stat from the third field on: state, parent, ...; raises OSError."""
+    # The command name may hold spaces and parentheses; the fields after it cannot.
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
 
-    Rewritten on each change, and gone when there is none.
-    """
 
-    def __init__(self, path: Path, marker: str = WORKER_MODULE) -> None:
+def _arguments(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+def mark(state_path: str) -> str:
+    """What the command line of a worker has that this very process starts for that state file, after ``-X``."""
+    return f"{_NAME}={os.getpid()}:{state_path}"
+
+
+class Orphans:
+    """The workers of earlier supervisors of one state file."""
+
+    def __init__(self, state_path: str, marker: str = WORKER_MODULE) -> None:
         """``marker`` is an argument that a worker's command line has and no other program's."""
-        self._path = path
+        self._path = state_path
         self._marker = marker
 
-    def record(self, pids: Iterable[int], kept: Iterable[Identity] = ()) -> None:
-        """Remember these workers, and orphans that are not gone yet. Raises OSError."""
-        known = [found for pid in pids if (found := identify(pid)) is not None]
-        known += [orphan for orphan in kept if self._lives(orphan)]
-        if not known:
-            self._path.unlink(missing_ok=True)
-            return
-        fresh = self._path.with_name(self._path.name + ".new")
-        fresh.write_text(json.dumps({"workers": [[one.pid, one.started] for one in known]}), encoding="utf-8")
-        # Renamed, so that a reader finds the old table or the new one whole. Not synced: after a crash of the machine
-        # there are no workers left either.
-        fresh.replace(self._path)
+    def found(self) -> list[Identity]:
+        """Every one that runs, whoever started it. Those whose supervisor lives are its own business."""
+        numbers = (path.name for path in Path("/proc").iterdir() if path.name.isdigit())
+        return [one for number in numbers if (one := self._orphan(int(number))) is not None]
 
-    def survivors(self) -> list[Identity]:
-        """Recorded workers that still run. An absent or damaged table means none."""
+    def _orphan(self, pid: int) -> Identity | None:
         try:
-            entries = json.loads(self._path.read_text(encoding="utf-8"))["workers"][:MAX_RECORDED]
-            recorded = [Identity(int(pid), int(started)) for pid, started in entries]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
-        return [one for one in recorded if self._lives(one)]
+            arguments = _arguments(pid)
+            if self._marker.encode() not in arguments or Path(f"/proc/{pid}").stat().st_uid != os.geteuid():
+                return None
+            names = [each.partition(b"=") for each in arguments]
+            marks = [value.partition(b":") for name, _, value in names if name == _NAME.encode()]
+            ours = [int(parent) for parent, _, path in marks if path == os.fsencode(self._path)]
+            return identify(pid) if ours and int(_fields(pid)[1]) not in ours else None
+        except (OSError, ValueError, IndexError):
+            return None  # it ended just now, or is none of ours
 
-    async def end(self, orphans: Iterable[Identity], seconds: float, settle: float = 5.0) -> list[Identity]:
+    async def end(
+        self, orphans: Iterable[Identity], seconds: float, settle: float = 5.0, *, shared: bool = False
+    ) -> list[Identity]:
         """Ask the orphans to drain, and give them ``settle`` seconds to close what is idle.
 
-        Whoever still finishes requests then is returned; ``reap`` ends it when its time (``seconds``) is over.
+        ``shared`` says that others accept from the very sockets they have. Whoever still finishes requests then is
+        returned; ``reap`` ends it when its time (``seconds``) is over.
         """
-        waiting = [one for one in orphans if self._signal(one, signal.SIGTERM)]
+        waiting = [one for one in orphans if self._signal(one, LEAVE if shared else signal.SIGTERM)]
         return await self._gone(waiting, min(settle, seconds))
 
     async def reap(self, orphans: Iterable[Identity], seconds: float) -> int:
@@ -89,22 +99,22 @@ class WorkerTable:
 
     async def _gone(self, waiting: list[Identity], seconds: float) -> list[Identity]:
         # They are not our children, so nothing tells us of their end; looking is cheap and they are few.
-        waiting = [one for one in waiting if self._lives(one)]
+        waiting = [one for one in waiting if self.lives(one)]
         for _ in range(int(seconds / _LOOK_SECONDS)):
             if not waiting:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
-            waiting = [one for one in waiting if self._lives(one)]
+            waiting = [one for one in waiting if self.lives(one)]
         return waiting
 
-    def _lives(self, one: Identity) -> bool:
+    def lives(self, one: Identity) -> bool:
+        """Whether this worker still runs."""
         if identify(one.pid) != one:
             return False
         try:
-            arguments = Path(f"/proc/{one.pid}/cmdline").read_bytes().split(b"\0")
+            return self._marker.encode() in _arguments(one.pid)
         except OSError:
             return False
-        return self._marker.encode() in arguments
 
     def _signal(self, one: Identity, number: signal.Signals) -> bool:
         try:
@@ -113,7 +123,7 @@ class WorkerTable:
             return False
         try:
             # Checked after the handle is ours: from here on the pid cannot pass to another process unnoticed.
-            if not self._lives(one):
+            if not self.lives(one):
                 return False
             signal.pidfd_send_signal(handle, number)
         except OSError:

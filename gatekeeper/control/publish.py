@@ -1,7 +1,7 @@
 """What goes down to the workers: a whole state, or only the services that changed since the one they have."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gatekeeper.channel import Message
 from gatekeeper.core import codec
@@ -11,7 +11,11 @@ Slots = Mapping[str, Mapping[str, int]]
 """Service -> version -> its slot in the metrics blocks."""
 
 Picture = Mapping[str, Mapping[str, Mapping[str, str]]]
-"""Service -> version -> backend url -> ``pending``, ``ready``, ``ejected`` or ``draining``."""
+"""Service -> version -> backend id -> ``pending``, ``ready``, ``ejected`` or ``draining``. The id is the url of the
+file, or ``URL#ADDRESS`` for each address of a host name."""
+
+Warm = Mapping[str, Mapping[str, Mapping[str, float]]]
+"""Service -> version -> backend id -> seconds since it became ready, of those that get their share slowly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def whole(state: State, slots: Slots) -> Message:
 def changes(previous: State, state: State, slots: Slots) -> Message:
     """What a worker needs that routes by ``previous``: a change of one split costs one service, not all of them."""
     services: dict[str, Message | None] = {
-        name: _service(service, slots)
+        name: _service(service, slots, known)
         for name, service in state.services.items()
         # Identity first: commands build a new state around the unchanged services, and comparing deep is slow.
         if (known := previous.services.get(name)) is not service and known != service
@@ -51,9 +55,12 @@ def changes(previous: State, state: State, slots: Slots) -> Message:
     }
 
 
-def backends(picture: Picture) -> Message:
-    """The state of every backend; the whole picture each time, so that a message can be lost to nobody's harm."""
-    return {"type": "backends", "states": picture}
+def backends(picture: Picture, warm: Warm) -> Message:
+    """The state of every backend; the whole picture each time, so that a message can be lost to nobody's harm.
+
+    ``warm`` is of the moment of sending: workers count on by their own clocks.
+    """
+    return {"type": "backends", "states": picture, "warm": warm}
 
 
 def union(old: Picture, new: Picture) -> Picture:
@@ -65,5 +72,13 @@ def union(old: Picture, new: Picture) -> Picture:
     return merged
 
 
-def _service(service: ServiceState, slots: Slots) -> Message:
-    return {"state": codec.dump(service), "slots": slots.get(service.definition.name, {})}
+def _service(service: ServiceState, slots: Slots, known: ServiceState | None = None) -> Message:
+    """``known`` is what the worker has of it; a state without a definition leaves it the one it has.
+
+    A definition that did not change is not sent again, and what only commands read never is. With the smallest file
+    that makes 0.5 KB of 3.5, and of 0.7 ms of encoding here and decoding there 0.05.
+    """
+    state = {"running": codec.dump(replace(service.running, undo=(), deployed={}, retired={}))}
+    if known is None or known.definition is not service.definition:
+        state["definition"] = codec.dump(service.definition)
+    return {"state": state, "slots": slots.get(service.definition.name, {})}

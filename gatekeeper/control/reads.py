@@ -1,12 +1,15 @@
-"""The part of the admin API that only looks."""
+"""The part of the admin API that looks at the present."""
 
 import random
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
 from gatekeeper.control import views, wire
-from gatekeeper.control.auth import Actor
+from gatekeeper.control.api import release_views
+from gatekeeper.control.api.looking import look
+from gatekeeper.control.api.operation import Call
 from gatekeeper.control.explain import explain
 from gatekeeper.control.parts import Parts
 from gatekeeper.control.stream import stream
@@ -19,14 +22,14 @@ class Reads:
         self._parts = parts
         self._draw = random.Random().getrandbits
 
-    async def healthz(self, request: web.Request, _actor: Actor) -> web.Response:
+    async def healthz(self, call: Call) -> web.Response:
         """Alive: this process answers."""
-        wire.query(request)
+        del call
         return wire.answer({"status": "ok"})
 
-    async def readyz(self, request: web.Request, _actor: Actor) -> web.Response:
+    async def readyz(self, call: Call) -> web.Response:
         """Ready: traffic can be served."""
-        wire.query(request)
+        del call
         reasons = list(self._parts.sights.not_ready())
         if reasons:
             raise ProblemError(
@@ -37,89 +40,99 @@ class Reads:
             )
         return wire.answer({"status": "ready"})
 
-    async def metrics(self, request: web.Request, _actor: Actor) -> web.Response:
-        body, content_type = self._parts.metrics(request.headers.get("Accept", ""))
+    async def metrics(self, call: Call) -> web.Response:
+        body, content_type = self._parts.metrics(call.request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
-    async def status(self, request: web.Request, _actor: Actor) -> web.Response:
-        wire.query(request)
+    async def status(self, call: Call) -> web.Response:
+        del call
         controller = self._parts.controller
-        document = views.status(controller.state, self._parts.sights, controller.trouble)
+        notify = self._parts.notifier.documents()
+        document = views.status(controller.state, self._parts.sights, self._parts.problems(), self._released, notify)
         return wire.answer(document, revision=controller.state.revision)
 
-    async def services(self, request: web.Request, _actor: Actor) -> web.Response:
-        wire.query(request)
+    async def services(self, call: Call) -> web.Response:
+        del call
         state, sights = self._parts.controller.state, self._parts.sights
-        found = [views.brief(service, sights) for service in state.services.values()]
+        found = [views.brief(service, sights, self._released) for service in state.services.values()]
         return wire.answer({"revision": state.revision, "services": found}, revision=state.revision)
 
-    async def service(self, request: web.Request, _actor: Actor) -> web.Response:
-        wire.query(request)
+    async def service(self, call: Call) -> web.Response:
         state = self._parts.controller.state
-        document = views.full(state, service_of(self._parts, request), self._parts.sights)
+        service = service_of(self._parts, call.path("service"))
+        document = views.full(state, service, self._parts.sights, self._released)
         return wire.answer(document, revision=state.revision)
 
-    async def revisions(self, request: web.Request, _actor: Actor) -> web.Response:
-        """The history, newest first; ``before`` asks for the next page."""
-        query = wire.query(request, "service", "limit", "before", "after")
-        service = query.get("service")
-        rows = await self._parts.store.revisions(
-            service=service,
-            limit=wire.query_number(query, "limit", 100, 1_000),
-            before=wire.query_number(query, "before", 0) or None,
-            after=wire.query_number(query, "after", 0),
-        )
-        if service is not None and not rows and service not in self._parts.controller.state.services:
-            service_of(self._parts, request, service)
-        return wire.answer({"revisions": [views.revision(row, service) for row in rows]})
+    async def version(self, call: Call) -> web.Response:
+        state, name = self._parts.controller.state, call.path("version")
+        service = service_of(self._parts, call.path("service"))
+        if name not in service.definition.versions:
+            raise unknown_version(service, name)
+        return wire.answer(views.version(state, service, name, self._parts.sights), revision=state.revision)
 
-    async def events(self, request: web.Request, _actor: Actor) -> web.StreamResponse:
+    async def events(self, call: Call) -> web.StreamResponse:
         """Server-sent events; with ``follow=0`` a list of what is stored, the oldest first."""
-        query = wire.query(request, "follow", "after", "limit")
-        after = _after(request)
-        limit = wire.query_number(query, "limit", 100 if after is None else 1_000, 1_000)
+        after = _after(call)
+        limit = call.query["limit"]
+        if limit is None:
+            limit = 100 if after is None else 1_000
         feed, store = self._parts.feed, self._parts.store
-        if wire.query_flag(query, "follow", default=True):
-            return await stream(request, feed, store, after)
+        if call.query["follow"]:
+            parts, actor = self._parts, call.actor
+            return await stream(
+                call.request, feed, store, after, lambda: parts.tokens.fallen(actor, parts.clock.wall())
+            )
         if after is None:
             found = await store.last_events(limit)
         else:
             found = await store.events(after=after, up_to=feed.latest, limit=limit)
         return wire.answer([event.document() for event in found if event.id <= feed.latest])
 
-    async def explain(self, request: web.Request, _actor: Actor) -> web.Response:
-        wire.query(request)
-        body = wire.parse_object(await wire.read_body(request, wire.BODY_BYTES))
+    async def explain(self, call: Call) -> web.Response:
         controller = self._parts.controller
-        document = explain(controller.table, body, self._ready, lambda: self._draw(64), self._parts.clock.wall())
+        document = explain(controller.table, call.body, self._ready, lambda: self._draw(64), self._parts.clock.wall())
         return wire.answer(document, revision=controller.state.revision)
 
+    def _released(self, service: str) -> views.Document:
+        """What is being released of a service, and what is kept to go back to."""
+        return release_views.of_service(self._parts.controller.state, service, partial(look, self._parts))
+
     def _ready(self, service: str, version: str) -> int:
+        sights = self._parts.sights
         definition = self._parts.controller.state.services[service].definition.versions[version]
-        found: list[Any] = [self._parts.sights.health(service, version, one.url) for one in definition.backends]
+        found: list[Any] = [
+            sights.health(service, version, one)
+            for backend in definition.backends
+            for one in sights.ids(service, version, backend.url)
+        ]
         return sum(health is None or health.condition == "ready" for health in found)
 
 
-def service_of(parts: Parts, request: web.Request, name: str | None = None) -> ServiceState:
-    """The service the path (or ``name``) speaks of. Raises ProblemError (404) with a did-you-mean."""
-    name = request.match_info["service"] if name is None else name
+def service_of(parts: Parts, name: str) -> ServiceState:
+    """The service of that name. Raises ProblemError (404) with a did-you-mean."""
     services = parts.controller.state.services
     if name not in services:
-        problem = wire.unknown("service", name, "service", services)
-        meant = f" (did you mean {problem['suggestion']}?)" if "suggestion" in problem else ""
-        raise ProblemError(
-            404,
-            "unknown_service",
-            f"there is no service {name}{meant}",
-            allowed=problem["allowed"],
-            problems=[problem],
-        )
+        raise unknown_service(parts, name)
     return services[name]
 
 
-def _after(request: web.Request) -> int | None:
+def unknown_service(parts: Parts, name: str, *more: str) -> ProblemError:
+    """``more`` are names that would have been as good."""
+    return _unknown("service", name, [*parts.controller.state.services, *more], f"there is no service {name}")
+
+
+def unknown_version(service: ServiceState, name: str) -> ProblemError:
+    definition = service.definition
+    return _unknown("version", name, definition.versions, f"service {definition.name} has no version {name}")
+
+
+def _unknown(what: str, name: str, known: Any, detail: str) -> ProblemError:
+    problem = wire.unknown(what, name, what, known)
+    meant = f" (did you mean {problem['suggestion']}?)" if "suggestion" in problem else ""
+    return ProblemError(404, f"unknown_{what}", detail + meant, allowed=problem["allowed"], problems=[problem])
+
+
+def _after(call: Call) -> int | None:
     """The last event id the client has: its own word on reconnecting, else the query's."""
-    header = request.headers.get("Last-Event-ID", "").strip()
-    if header:
-        return wire.query_number({"Last-Event-ID": header}, "Last-Event-ID", 0)
-    return wire.query_number(request.query, "after", 0) if request.query.get("after") else None
+    header = call.request.headers.get("Last-Event-ID", "").strip()
+    return wire.last_event_id(header) if header else call.query["after"]

@@ -6,7 +6,8 @@ spreading; its one socket is shared by all workers.
 
 SO_REUSEPORT also lets a second program of the same user bind the port and silently take half of the connections.
 Therefore an address is first tried without it: somebody else's port is an error here, not a riddle later. Only workers
-that a killed supervisor left behind may hold it (``shared``).
+that a killed supervisor left behind may hold it (``shared``), and the program before this one, whose sockets are taken
+over as they are (``given``).
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gatekeeper.control.given import Gifts, Given
 from gatekeeper.errors import GatekeeperError
 
 UNIX_BACKLOG: Final = 4096
@@ -32,11 +34,15 @@ class ListenError(GatekeeperError):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One inherited socket: the address as the file names it, and where it really is (the port of ``:0`` filled in)."""
+    """One inherited socket: the address as the file names it, and where it really is (the port of ``:0`` filled in).
+
+    ``lent``: it is not ours to end, see ``given``.
+    """
 
     name: str
     address: str
     sock: socket.socket
+    lent: bool = False
 
 
 class Listeners:
@@ -45,22 +51,26 @@ class Listeners:
     def __init__(self, slots: list[list[Endpoint]], paths: list[tuple[Path, int]]) -> None:
         self._slots = slots
         self._paths = paths
+        self._borrowed: list[tuple[Path, int]] = []
+        """Paths of given sockets: not ours to remove as long as the giver may go on with them."""
 
     @classmethod
-    def open(cls, names: tuple[str, ...], slots: int, *, shared: bool = False) -> "Listeners":
+    def open(
+        cls, names: tuple[str, ...], slots: int, *, shared: bool = False, given: Gifts | None = None
+    ) -> "Listeners":
         """Sockets for ``names`` (``HOST:PORT``, IPv6 in brackets, or ``unix:/PATH``), one set per worker slot.
 
-        TCP sockets are bound but do not listen yet: that is the worker's first act once it can answer. ``shared``
-        says that workers of an earlier supervisor may still serve these addresses. Raises ListenError; then nothing
-        is left open.
+        TCP sockets made here are bound but do not listen yet: that is the worker's first act once it can answer.
+        ``shared`` says that workers of an earlier supervisor may still serve these addresses; what was ``given`` is
+        used before anything is made. Raises ListenError; then nothing is left open.
         """
-        made = cls([[] for _ in range(slots)], [])
+        made, gifts = cls([[] for _ in range(slots)], []), given or Gifts()
         try:
             for name in names:
                 if name.startswith(UNIX_PREFIX):
-                    made._add_unix(name, shared=shared)
+                    made._add_unix(name, gifts, shared=shared)
                 else:
-                    made._add_tcp(name, shared=shared)
+                    made._add_tcp(name, gifts, shared=shared)
         except BaseException:
             made.close()
             raise
@@ -75,6 +85,26 @@ class Listeners:
         """Where it really listens, for people and logs."""
         return [endpoint.address for endpoint in self._slots[0]] if self._slots else []
 
+    def given(self) -> list[Given]:
+        """Every socket as a successor gets it."""
+        inodes = {f"{UNIX_PREFIX}{path}": inode for path, inode in (*self._paths, *self._borrowed)}
+        return [
+            Given(each.sock, each.name, each.name, index, each.lent, inodes.get(each.name, 0))
+            for index, endpoints in enumerate(self._slots)
+            for each in endpoints
+        ]
+
+    def keep(self) -> None:
+        """What was given is ours for good: whoever gave it has left."""
+        self._paths += self._borrowed
+        self._borrowed = []
+
+    def hand_over(self, taken: set[tuple[str, int]]) -> None:
+        """Close the supervisor's copies; the paths of sockets that a successor took over stay."""
+        names = {name for name, _ in taken}
+        self._paths = [(path, inode) for path, inode in self._paths if f"{UNIX_PREFIX}{path}" not in names]
+        self.close()
+
     def close(self) -> None:
         """Close the supervisor's copies and remove our unix paths. A worker's own copies live on until it drains."""
         for path, inode in self._paths:
@@ -83,23 +113,49 @@ class Listeners:
                 if path.lstat().st_ino == inode:
                     path.unlink()
         self._paths.clear()
+        self._borrowed.clear()
         for endpoints in self._slots:
             for endpoint in endpoints:
                 endpoint.sock.close()
             endpoints.clear()
 
-    def _add_tcp(self, name: str, *, shared: bool) -> None:
+    def _add_tcp(self, name: str, gifts: Gifts, *, shared: bool) -> None:
         family, address = _resolve(name)
-        if not shared:
+        given = gifts.tcp(name, family, address, len(self._slots))
+        first = min(given.items())[1] if given else None
+        if first is not None:
+            address = first.sock.getsockname()
+        elif not shared and not gifts.ours(address[1]):
             _bind(name, family, address, reuse_port=False).close()
-        for endpoints in self._slots:
-            sock = _bind(name, family, address, reuse_port=True)
+        for index, endpoints in enumerate(self._slots):
+            lent = False
+            if (here := given.pop(index, None)) is not None:
+                sock, lent = here.sock, here.lent
+            elif first is not None and not first.sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT):
+                # No second socket can stand beside this one, so all workers accept from it.
+                sock, lent = first.sock.dup(), first.lent
+            else:
+                sock = _bind(name, family, address, reuse_port=True)
             # With port 0 the kernel chose one; the other slots must join it there.
             address = sock.getsockname()
-            endpoints.append(Endpoint(name, _text(family, address), sock))
+            endpoints.append(Endpoint(name, _text(family, address), sock, lent))
 
-    def _add_unix(self, name: str, *, shared: bool) -> None:
+    def _add_unix(self, name: str, gifts: Gifts, *, shared: bool) -> None:
         path = Path(name.removeprefix(UNIX_PREFIX))
+        given = gifts.unix(name, path)
+        lent = given is not None and given.lent
+        if given is None:
+            sock = self._make_unix(name, path, shared=shared)
+        else:
+            sock = given.sock
+            if not lent:
+                self._borrowed.append((path, given.inode))
+        for index, endpoints in enumerate(self._slots):
+            endpoints.append(Endpoint(name, name, sock if index == 0 else sock.dup(), lent))
+        if not self._slots:
+            sock.close()
+
+    def _make_unix(self, name: str, path: Path, *, shared: bool) -> socket.socket:
         _refuse_occupied(name, path, shared=shared)
         # Bound beside its place and then renamed onto it: there is no moment in which a client finds no socket, and
         # what a killed process left there is replaced in the same step.
@@ -118,10 +174,7 @@ class Listeners:
             with contextlib.suppress(OSError):
                 fresh.unlink(missing_ok=True)
             raise ListenError(_explain(name, error)) from error
-        for index, endpoints in enumerate(self._slots):
-            endpoints.append(Endpoint(name, name, sock if index == 0 else sock.dup()))
-        if not self._slots:
-            sock.close()
+        return sock
 
 
 def _resolve(name: str) -> tuple[socket.AddressFamily, tuple[str, int]]:

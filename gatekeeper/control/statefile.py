@@ -22,30 +22,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from gatekeeper.control.migrate import SCHEMA, SCHEMA_VERSION, TABLES
 from gatekeeper.errors import GatekeeperError
 
 APPLICATION_ID: Final = 0x474B5354
 """``GKST`` in the header of the file tells ours from every other SQLite file."""
-
-SCHEMA_VERSION: Final = 1
-
-TABLES: Final = ("meta", "revisions", "weights", "running", "events")
-SCHEMA: Final = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE revisions (
-  revision INTEGER PRIMARY KEY, at REAL NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, note TEXT NOT NULL,
-  changes TEXT NOT NULL
-);
-CREATE TABLE weights (
-  service TEXT NOT NULL, revision INTEGER NOT NULL REFERENCES revisions, weights TEXT NOT NULL,
-  PRIMARY KEY (service, revision)
-) WITHOUT ROWID;
-CREATE INDEX weights_revision ON weights (revision);
-CREATE TABLE running (service TEXT PRIMARY KEY, running TEXT NOT NULL);
-CREATE TABLE events (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, kind TEXT NOT NULL, revision INTEGER, event TEXT NOT NULL
-);
-"""
 
 _HEADER: Final = 100
 _MAGIC: Final = b"SQLite format 3\0"
@@ -180,10 +161,11 @@ def _check_content(path: str) -> None:
     with reading_errors(path), closing(connect(path, mode="ro")) as connection:
         problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(5)")]
         if problems != ["ok"]:
-            raise _damaged(path, "; ".join(problems))
-        _check_schema(path, connection.execute("PRAGMA user_version").fetchone()[0])
+            raise _damaged(path, " ".join("; ".join(problems).split()))  # it breaks lines, a reason is one
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        _check_schema(path, version)
         there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if missing := [name for name in TABLES if name not in there]:
+        if missing := [name for name in TABLES[version] if name not in there]:
             raise _damaged(path, f"no table {', '.join(missing)}")
 
 

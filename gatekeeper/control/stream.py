@@ -1,12 +1,13 @@
 """Server-sent events: what is stored after the id the client names, then what happens, until either side leaves.
 
-A client that reconnects sends ``Last-Event-ID`` and misses nothing that is still stored; where the oldest were dropped
-already, an event ``missed`` says which. The text format is WHATWG HTML 9.2.5.
+A client that reconnects sends ``Last-Event-ID`` and misses nothing that is still stored; where some were dropped
+already, an event ``missed`` in their place says which. The text format is WHATWG HTML 9.2.5.
 """
 
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -20,6 +21,8 @@ log = logging.getLogger("gatekeeper.control")
 
 SILENCE: Final = 15.0
 """Seconds without an event after which a comment goes out: it finds dead peers, and proxies close after 30 to 60."""
+LOOK_SECONDS: Final = 0.5
+"""Between two looks whether the watcher may still watch; with ``tokens.WATCH_SECONDS`` it is out within two seconds."""
 WRITE_SECONDS: Final = 10.0
 """For one event to be taken by a client whose buffers are full; then it is dropped."""
 PAGE: Final = 500
@@ -30,7 +33,13 @@ class History(Protocol):
     async def events(self, *, after: int = 0, up_to: int | None = None, limit: int = PAGE) -> list[Event]: ...
 
 
-async def stream(request: web.Request, feed: Feed, history: History, after: int | None) -> web.StreamResponse:
+Fallen = Callable[[], str]
+"""Why the watcher may no longer see what happens; "" while he may."""
+
+
+async def stream(
+    request: web.Request, feed: Feed, history: History, after: int | None, fallen: Fallen = str
+) -> web.StreamResponse:
     """Serve one watcher. ``after`` is the last id it has seen, None for only what happens from now on.
 
     Raises ProblemError (503) when too many watch, before anything was sent.
@@ -45,14 +54,10 @@ async def stream(request: web.Request, feed: Feed, history: History, after: int 
     if feed.full:
         raise ProblemError(503, "too_many_watchers", f"{WATCHERS} watch already", allowed="close another one")
     seen = feed.latest if after is None else min(after, feed.latest)
-    oldest = await history.events(after=seen, up_to=feed.latest, limit=1)
     await response.prepare(request)
     try:
         await _write(response, b"retry: 2000\n\n")
-        if oldest and oldest[0].id > seen + 1:
-            missed = {"kind": "missed", "from": seen + 1, "to": oldest[0].id - 1, "reason": "not stored any more"}
-            await _write(response, _plain(missed))
-        await _follow(response, feed, history, seen)
+        await _follow(response, feed, history, seen, fallen)
     except (DroppedError, StoreError) as dropped:
         await _say_why(request, response, str(dropped))
     except ConnectionError:
@@ -60,24 +65,42 @@ async def stream(request: web.Request, feed: Feed, history: History, after: int 
     return response
 
 
-async def _follow(response: web.StreamResponse, feed: Feed, history: History, seen: int) -> None:
+async def _follow(response: web.StreamResponse, feed: Feed, history: History, seen: int, fallen: Fallen) -> None:
     # Catch up first, watch afterwards: no queue fills while a long history is read. Between the last comparison and
     # ``watch`` nothing is awaited, so no event falls between them.
     while seen < feed.latest:
         page = await history.events(after=seen, up_to=feed.latest, limit=PAGE)
         for event in page:
+            _refuse_fallen(fallen)
+            if event.id > seen + 1:  # ids have no gaps: what is not there was there
+                missed = {"kind": "missed", "from": seen + 1, "to": event.id - 1, "reason": "not stored any more"}
+                await _write(response, _plain(missed))
             await _write(response, encode(event))
-        seen = page[-1].id if page else feed.latest
+            seen = event.id
+        seen = seen if page else feed.latest
     try:
         watcher = feed.watch()
     except TooManyWatchersError as error:
         raise DroppedError(str(error)) from error
+    silent = 0.0
     try:
         while True:
-            next_event = await watcher.next(SILENCE)
-            await _write(response, encode(next_event) if next_event is not None else b":\n\n")
+            next_event = await watcher.next(LOOK_SECONDS)
+            _refuse_fallen(fallen)
+            silent = silent + LOOK_SECONDS if next_event is None else 0.0
+            if next_event is not None:
+                await _write(response, encode(next_event))
+            elif silent >= SILENCE:
+                await _write(response, b":\n\n")
+                silent = 0.0
     finally:
         feed.leave(watcher)
+
+
+def _refuse_fallen(fallen: Fallen) -> None:
+    """Whoever lost his token while he watched sees nothing more."""
+    if reason := fallen():
+        raise DroppedError(reason)
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:

@@ -27,10 +27,18 @@ CONFIG_BYTES: Final = 8 * 1024 * 1024
 """Of a whole configuration: some 50,000 lines."""
 BODY_SECONDS: Final = 30.0
 """For a body to arrive; a client that stalls must not hold its buffer for ever."""
+NAME: Final = 256
+"""Characters of a name at most; those of services and versions are shorter."""
 NOTE: Final = 1_000
 """Characters of a note: a sentence and a link, not a document in every row of the history."""
-_NUMBER: Final = 2**62
+DEPTH: Final = 16
+"""Levels of lists and objects in a body; the deepest that means something has five."""
+NUMBER: Final = 2**62
 """Beyond it no revision or event id can be; SQLite's integers end at 2**63."""
+KEY: Final = 255
+"""Characters of an ``Idempotency-Key``."""
+_KEY: Final = re.compile(rf"[\x21-\x7e]{{1,{KEY}}}")
+_TAG: Final = re.compile(r'\s*"(\d{1,18})"\s*')
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
@@ -70,24 +78,32 @@ class ProblemError(GatekeeperError):
 
 
 def encode(document: object) -> bytes:
-    return json.dumps(codec.dump(document), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    # What a client sent in a header need not be UTF-8, and a problem may repeat it.
+    return json.dumps(codec.dump(document), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
 
 
-def answer(document: object, *, revision: int | None = None, status: int = 200) -> web.Response:
+def answer(document: object, *, revision: int | None = None, headers: Mapping[str, str] | None = None) -> web.Response:
     """``revision`` becomes the ETag. No cache on the way may keep an answer: it is the present or it is wrong."""
-    headers = {"Cache-Control": "no-store"}
+    fields = {"Cache-Control": "no-store", **(headers or {})}
     if revision is not None:
-        headers["ETag"] = f'"{revision}"'
-    return web.Response(status=status, body=encode(document), content_type="application/json", headers=headers)
+        fields["ETag"] = f'"{revision}"'
+    return web.Response(body=encode(document), content_type="application/json", headers=fields)
 
 
 def unknown(path: str, found: str, what: str, allowed: Iterable[str]) -> Document:
     """The problem of a name nobody knows, with what was probably meant."""
     names = list(allowed)
     problem = {"path": path, "message": f"unknown {what}", "allowed": ", ".join(names) or "none"}
-    if near := get_close_matches(found, names, 1):
-        problem["suggestion"] = near[0]
+    if near := nearest(found, names):
+        problem["suggestion"] = near
     return problem
+
+
+def nearest(found: str, names: Iterable[str]) -> str:
+    """The name that was probably meant, "" if none is near."""
+    # Longer words than any name of ours are not compared: the search is quadratic.
+    near = get_close_matches(found, list(names), 1) if len(found) <= NAME else []
+    return near[0] if near else ""
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
@@ -125,7 +141,20 @@ def parse_object(body: bytes) -> Document:
         raise ProblemError(400, "not_json", f"the body is not valid JSON: {error}", allowed="a JSON object") from None
     if not isinstance(value, dict):
         raise ProblemError(422, "invalid_body", "the body is not a JSON object", allowed="a JSON object")
+    if _deeper(value, DEPTH):
+        raise ProblemError(422, "invalid_body", "the body nests too deeply", allowed=f"{DEPTH} levels")
     return value
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects nest deeper than ``levels``; what reads them recurses."""
+    here = [value]
+    while here and levels >= 0:
+        inner: list[object] = []
+        for item in here:
+            inner += item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        here, levels = inner, levels - 1
+    return bool(here)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Document:
@@ -158,91 +187,10 @@ def note(text: str) -> str:
 
 
 def shown(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    # A fraction is shown as it came, not as a text.
+    text = str(value) if isinstance(value, Decimal) else json.dumps(value, default=str, ensure_ascii=False)
     # 80 characters tell what it is; the body may hold a megabyte.
     return text if len(text) <= 80 else text[:77] + "..."
-
-
-class Fields:
-    """Takes known fields out of a body and remembers every mistake; ``done`` raises them all at once."""
-
-    def __init__(self, body: Document, allowed: Sequence[str]) -> None:
-        self._body = body
-        self.problems: list[Document] = []
-        for key in body:
-            if key not in allowed:
-                self.problems.append(unknown(key, key, "key", allowed))
-
-    def wrong(self, path: str, message: str, found: object = None, allowed: str = "") -> None:
-        problem = {"path": path, "message": message, "allowed": allowed}
-        if found is not None:
-            problem["found"] = shown(found)
-        self.problems.append(problem)
-
-    def text(self, key: str, default: str = "", *, limit: int = 256) -> str:
-        value = self._body.get(key, default)
-        if not isinstance(value, str) or len(value) > limit:
-            self.wrong(key, f"must be a text of at most {limit} characters", value)
-            return default
-        return value
-
-    def texts(self, key: str, *, limit: int = 256) -> list[str]:
-        value = self._body.get(key, [])
-        if not isinstance(value, list) or len(value) > limit or not all(isinstance(item, str) for item in value):
-            self.wrong(key, f"must be a list of at most {limit} texts", value)
-            return []
-        return value
-
-    def pairs(self, key: str, *, limit: int = 100) -> list[tuple[str, str]]:
-        value = self._body.get(key, [])
-        if not isinstance(value, list) or len(value) > limit:
-            self.wrong(key, f"must be a list of at most {limit} [name, value] pairs", value)
-            return []
-        found = []
-        for at, item in enumerate(value):
-            if isinstance(item, list) and len(item) == 2 and all(isinstance(part, str) for part in item):
-                found.append((item[0], item[1]))
-            else:
-                self.wrong(f"{key}[{at}]", "must be a [name, value] pair of texts", item)
-        return found
-
-    def flag(self, key: str) -> bool:
-        value = self._body.get(key, False)
-        if not isinstance(value, bool):
-            self.wrong(key, "must be true or false", value)
-            return False
-        return value
-
-    def integer(self, key: str, low: int, high: int) -> int | None:
-        value = self._body.get(key)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self.wrong(key, f"must be a whole number from {low} to {high}", value)
-            return None
-        return value
-
-    def done(self) -> None:
-        if self.problems:
-            first = self.problems[0]
-            more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
-            raise ProblemError(
-                422, "invalid_body", f"{first['path']}: {first['message']}{more}", problems=self.problems
-            )
-
-
-def weights(body: Document) -> tuple[dict[str, Decimal], list[Document]]:
-    """The weights of a split's body that are numbers, and what is wrong with the others.
-
-    Which versions exist and what weights may be is the command's to say.
-    """
-    found, problems = {}, []
-    for name, value in body.items():
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            problems.append({"path": name, "message": "must be a number", "found": shown(value)})
-        else:
-            found[name] = Decimal(value)
-    return found, problems
 
 
 def expected_revision(request: web.Request, current: int) -> int | None:
@@ -250,10 +198,10 @@ def expected_revision(request: web.Request, current: int) -> int | None:
 
     Raises ProblemError for a tag that is not one of ours.
     """
-    text = request.headers.get("If-Match", "*").strip()
+    text = ",".join(request.headers.getall("If-Match", ["*"])).strip()  # several lines are one list (RFC 9110 5.3)
     if text == "*":
         return None
-    tags = [re.fullmatch(r'\s*"(\d{1,18})"\s*', tag) for tag in text.split(",")]
+    tags = [_TAG.fullmatch(tag) for tag in text.split(",")]
     revisions = [int(tag[1]) for tag in tags if tag is not None]
     if len(revisions) < len(tags) or not revisions:
         raise ProblemError(
@@ -262,33 +210,41 @@ def expected_revision(request: web.Request, current: int) -> int | None:
     return current if current in revisions else revisions[0]
 
 
-def query(request: web.Request, *allowed: str) -> Mapping[str, str]:
-    """The query, each name once. Raises ProblemError for a name that is not ``allowed``, with a did-you-mean."""
-    problems = []
-    for name in request.query:
-        if name not in allowed:
-            problems.append(unknown(f"?{name}", name, "parameter", allowed))
-        elif len(request.query.getall(name)) > 1:
-            problems.append({"path": f"?{name}", "message": "given more than once", "allowed": "once"})
-    if problems:
-        raise ProblemError(400, "bad_query", f"{problems[0]['path']}: {problems[0]['message']}", problems=problems)
-    return request.query
+def idempotency_key(request: web.Request) -> str | None:
+    """The ``Idempotency-Key`` of a request. Raises ProblemError for one that cannot be."""
+    found = request.headers.getall("Idempotency-Key", [])
+    if not found:
+        return None
+    if len(found) > 1 or not _KEY.fullmatch(found[0]):
+        raise ProblemError(
+            400,
+            "bad_idempotency_key",
+            "the Idempotency-Key cannot be used",
+            allowed=f"one, of 1 to {KEY} visible ASCII characters without spaces",
+        )
+    return found[0]
 
 
-def query_flag(found: Mapping[str, str], name: str, *, default: bool = False) -> bool:
-    text = found.get(name)
-    if text is None:
-        return default
-    if text not in ("1", "0", "true", "false"):
-        raise ProblemError(400, "bad_query", f"?{name}={text[:40]}", allowed="1 or 0")
-    return text in ("1", "true")
+def last_event_id(text: str) -> int:
+    """What ``Last-Event-ID`` says. Raises ProblemError."""
+    number = whole(text)
+    if number is None:
+        allowed = f"a whole number from 0 to {NUMBER}"
+        raise ProblemError(400, "bad_query", f"Last-Event-ID: {shown(text)} is no event", allowed=allowed)
+    return number
 
 
-def query_number(found: Mapping[str, str], name: str, default: int, high: int = _NUMBER) -> int:
-    text = found.get(name)
-    if text is None:
-        return default
+def revision_in_path(text: str) -> int:
+    """Raises ProblemError: what is no number is no revision that could be there."""
+    number = whole(text)
+    if number is None:
+        raise ProblemError(404, "unknown_revision", f"there is no revision {shown(text)}", allowed="a number")
+    return number
+
+
+def whole(text: str) -> int | None:
+    """The whole number from 0 to NUMBER that a text is, None for any other text."""
     # isascii: isdecimal accepts the digits of every script.
-    if not (text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= high):
-        raise ProblemError(400, "bad_query", f"?{name}={text[:40]}", allowed=f"a whole number from 0 to {high}")
-    return int(text)
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        return None
+    return int(text) if int(text) <= NUMBER else None

@@ -10,15 +10,22 @@ import sysconfig
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import gatekeeper
 from gatekeeper.channel import ChannelError, Decoder, Message
-from gatekeeper.control.orphans import WORKER_MODULE
+from gatekeeper.control.orphans import WORKER_MODULE, mark
 from gatekeeper.control.sockets import Endpoint
 
 # -P: the directory the supervisor was started in must not decide what a worker imports.
 WORKER_COMMAND: Final = (sys.executable, "-P", "-m", WORKER_MODULE)
+
+
+def worker_command(state_path: str) -> tuple[str, ...]:
+    """The same for that state file. Python takes no notice of ``-X`` words it does not know; ``orphans`` does."""
+    program, *arguments = WORKER_COMMAND
+    return (program, "-X", mark(state_path), *arguments)
+
 
 CLOSING_SECONDS: Final = 1.0
 """A worker that ends closes its channel shortly before its process is gone; longer means it lost its way."""
@@ -34,7 +41,12 @@ class Phase(StrEnum):
 class WorkerProcess(asyncio.Protocol):
     """A running worker. ``exited`` is done with the reason, in words, when the process is gone."""
 
-    def __init__(self, index: int, on_ready: Callable[["WorkerProcess"], None]) -> None:
+    def __init__(
+        self,
+        index: int,
+        on_ready: Callable[["WorkerProcess"], None],
+        on_outcomes: Callable[[Sequence[Sequence[Any]]], None],
+    ) -> None:
         self.index = index
         self.pid = 0
         self.phase = Phase.STARTING
@@ -49,6 +61,7 @@ class WorkerProcess(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[str] = loop.create_future()
         self._ready = on_ready
+        self._outcomes = on_outcomes
         self._why = ""
         self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None
@@ -56,6 +69,7 @@ class WorkerProcess(asyncio.Protocol):
         self._waiter: asyncio.Task[None] | None = None
         self._acks: list[tuple[int, asyncio.Future[str]]] = []
         self._renewals: dict[int, asyncio.Future[str]] = {}
+        self._leavings: list[tuple[str, str, asyncio.Future[tuple[int, int]]]] = []
 
     @classmethod
     async def spawn(
@@ -65,13 +79,19 @@ class WorkerProcess(asyncio.Protocol):
         endpoints: Sequence[Endpoint],
         on_ready: Callable[["WorkerProcess"], None],
         command: Sequence[str] = WORKER_COMMAND,
+        on_outcomes: Callable[[Sequence[Sequence[Any]]], None] = lambda _: None,
     ) -> "WorkerProcess":
-        """Start the process of slot ``index``. Raises OSError when the system gives no process or descriptor."""
-        worker = cls(index, on_ready)
+        """Start the process of slot ``index``. Raises OSError when the system gives no process or descriptor.
+
+        ``on_outcomes`` gets what it reports of backends that fail: rows as in ``Monitor.hear``.
+        """
+        worker = cls(index, on_ready, on_outcomes)
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
-            pairs = [f"{endpoint.name}={endpoint.sock.fileno()}" for endpoint in endpoints]
+            pairs = [
+                f"{endpoint.name}={endpoint.sock.fileno()}{'+lent' if endpoint.lent else ''}" for endpoint in endpoints
+            ]
             worker._process = await asyncio.create_subprocess_exec(
                 *command,
                 str(theirs.fileno()),
@@ -121,6 +141,15 @@ class WorkerProcess(asyncio.Protocol):
             future.set_result("")  # its successor begins with them
         return future
 
+    def leaving(self, service: str, version: str) -> "asyncio.Future[tuple[int, int]]":
+        """Done with how many finished and were cut when it has left a version, or with (0, 0) when it ended before."""
+        future: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+        if self.alive:
+            self._leavings.append((service, version, future))
+        else:
+            future.set_result((0, 0))
+        return future
+
     def kill(self, why: str) -> None:
         """End it at once; ``why`` becomes the reason of its death."""
         if self._process is None or not self.alive:
@@ -163,10 +192,23 @@ class WorkerProcess(asyncio.Protocol):
             self._ready(self)
         elif kind == "drained":
             self.report = message
+        elif kind == "outcomes":
+            self._outcomes(message.get("backends", ()))
+        elif kind == "left":
+            self._left(message)
         elif kind == "credentials_taken":
             future = self._renewals.pop(int(message.get("serial", 0)), None)
             if future is not None and not future.done():
                 future.set_result(str(message.get("why", "")))
+
+    def _left(self, message: Message) -> None:
+        """Of several for one version the one that was asked for first: whoever asked wants their sum."""
+        for at, (service, version, future) in enumerate(self._leavings):
+            if (service, version) == (message.get("service"), message.get("version")):
+                del self._leavings[at]
+                if not future.done():
+                    future.set_result((int(message.get("finished", 0)), int(message.get("cut", 0))))
+                return
 
     def _settle(self, revision: int, result: str) -> None:
         for wanted, future in self._acks:
@@ -189,6 +231,10 @@ class WorkerProcess(asyncio.Protocol):
             if not future.done():
                 future.set_result("")  # its successor begins with them
         self._renewals.clear()
+        for *_, left in self._leavings:
+            if not left.done():
+                left.set_result((0, 0))
+        self._leavings.clear()
         self.exited.set_result(reason)
 
 

@@ -14,15 +14,16 @@ Each is ended by SIGKILL, since what does not answer does not drain either.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from gatekeeper import channel
 from gatekeeper.clock import Clock, SystemClock
-from gatekeeper.control import publish
+from gatekeeper.control import publish, pulse
 from gatekeeper.control.pace import DrainReport, Pace, WorkerView
-from gatekeeper.control.publish import Acks, Picture, Slots
+from gatekeeper.control.publish import Acks, Picture, Slots, Warm
+from gatekeeper.control.slot import Memory, Slot
 from gatekeeper.control.sockets import Endpoint
 from gatekeeper.control.worker_process import WORKER_COMMAND, Phase, WorkerProcess
 from gatekeeper.core.model import State
@@ -30,37 +31,12 @@ from gatekeeper.errors import GatekeeperError
 from gatekeeper.tls.material import Material
 
 Emit = Callable[[Mapping[str, Any]], None]
-
-
-class Memory(Protocol):
-    """A metrics block: what a worker counts into, and what its death leaves to be put in order."""
-
-    fd: int
-
-    def settle(self) -> tuple[int, int]: ...
+Outcomes = Callable[[int, float, Sequence[Sequence[Any]]], None]
+"""Takes a worker's slot, when its process started (monotonic seconds), and its rows, see ``Monitor.hear``."""
 
 
 class FleetError(GatekeeperError):
     """The workers cannot be started. The text says which, why and where to look."""
-
-
-@dataclass(slots=True)
-class _Slot:
-    index: int
-    block: Memory
-    endpoints: Sequence[Endpoint]
-    worker: WorkerProcess | None = None
-    keeper: "asyncio.Task[None] | None" = None
-    first: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    """Done with "" once the first worker of this slot is ready, or with the reason why it never was."""
-    restarts: int = 0
-    failures: int = 0
-    """Deaths in a row without a settled life between them."""
-    lost: int = 0
-    """Requests that were in flight in the last worker when it ended."""
-    filled: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set while there is a worker."""
-    last_end: str = ""
 
 
 class Fleet:
@@ -73,18 +49,20 @@ class Fleet:
         assign: Callable[[State], Slots],
         emit: Emit,
         *,
-        changed: Callable[[], None] = lambda: None,
         command: Sequence[str] = WORKER_COMMAND,
         pace: Pace | None = None,
+        warm: Callable[[], Warm] = dict,
+        outcomes: Outcomes = lambda _worker, _started, _rows: None,
         clock: Clock | None = None,
     ) -> None:
-        """``memories`` and ``endpoints`` are by slot. ``changed`` is called when a process was started or ended."""
-        self._slots = [_Slot(i, m, e) for i, (m, e) in enumerate(zip(memories, endpoints, strict=True))]
+        """``memories`` and ``endpoints`` are by slot."""
+        self._slots = [Slot(i, m, e) for i, (m, e) in enumerate(zip(memories, endpoints, strict=True))]
         self._assign = assign
         self._emit = emit
-        self._changed = changed
         self._command = tuple(command)
         self._pace = pace or Pace()
+        self._warm = warm
+        self._outcomes = outcomes
         self._clock = clock or SystemClock()
         self._state: State | None = None
         self._picture: Picture = {}
@@ -93,6 +71,8 @@ class Fleet:
         """How many materials were sent."""
         self._stopped = asyncio.Event()
         self._cut = asyncio.Event()
+        self._doors = False
+        """Whether workers may let traffic in."""
         self._watcher: asyncio.Task[None] | None = None
 
     # Life
@@ -100,16 +80,20 @@ class Fleet:
     async def start(self, state: State, picture: Picture, material: Material | None = None) -> None:
         """Start a worker in every slot; returns when all of them are ready.
 
-        Raises FleetError when one ends or is not ready in ``Pace.start`` seconds; all are ended then.
+        None lets traffic in before all can: a start that fails has taken no connection from anybody. Raises FleetError
+        when one ends or is not ready in ``Pace.start`` seconds; all are ended then.
         """
         self._state, self._picture, self._material = state, picture, material or Material()
         for slot in self._slots:
             slot.keeper = asyncio.create_task(self._keep(slot))
-        self._watcher = asyncio.create_task(self._watch())
+        self._watcher = asyncio.create_task(pulse.watch(self._slots, self._pace))
         ends: list[str] = []
         try:
             async with asyncio.timeout(self._pace.start):
-                ends = await asyncio.gather(*(asyncio.shield(slot.first) for slot in self._slots))
+                ends = await asyncio.gather(*(self._able(slot) for slot in self._slots))
+                if not any(ends):
+                    self._open_doors()
+                    ends = await asyncio.gather(*(asyncio.shield(slot.first) for slot in self._slots))
         except TimeoutError:
             ends = [f"was not ready within {self._pace.start:g} s"]
         failed = [f"worker {index}: {reason}" for index, reason in enumerate(ends) if reason]
@@ -117,15 +101,39 @@ class Fleet:
             await self.kill()
             raise FleetError(f"the workers do not start ({'; '.join(failed)}); look for their messages on stderr")
 
-    async def drain(self, seconds: float) -> DrainReport:
-        """Let every worker finish its requests, for at most ``seconds``; ends what remains. ``cut`` shortens it."""
+    async def _able(self, slot: Slot) -> str:
+        """Wait until the slot's first worker routes by the state; "", or why it never will."""
+        assert self._state is not None  # noqa: S101 - start sets it
+        filled = asyncio.create_task(slot.filled.wait())
+        waits: set[asyncio.Future[Any]] = {filled, slot.first}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            filled.cancel()
+        worker = slot.worker
+        if worker is None:
+            return await asyncio.shield(slot.first)
+        refused = await worker.acknowledgement(self._state.revision)
+        if refused and worker.alive:
+            worker.kill(f"did not take up revision {self._state.revision}: {refused}")
+        return await asyncio.shield(slot.first) if refused else ""
+
+    def _open_doors(self) -> None:
+        self._doors = True
+        self.show_backends(self._picture)
+
+    async def drain(self, seconds: float, shared: Collection[tuple[str, int]] = ()) -> DrainReport:
+        """Let every worker finish its requests, for at most ``seconds``; ends what remains. ``cut`` shortens it.
+
+        ``shared`` are names and slots of the sockets that others accept from by now.
+        """
         draining = [(slot, slot.worker) for slot in self._slots if slot.worker is not None]
         workers = [worker for _, worker in draining]
-        frame = channel.encode({"type": "drain", "seconds": seconds})
         self._halt()
-        for worker in workers:
+        for slot, worker in draining:
+            names = [each.name for each in slot.endpoints if (each.name, slot.index) in shared]
             worker.phase = Phase.DRAINING
-            worker.send(frame)
+            worker.send(channel.encode({"type": "drain", "seconds": seconds, "shared": names}))
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._cut.wait()), asyncio.create_task(_gone(workers))]
         await asyncio.wait(waits, timeout=seconds + self._pace.grace, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -175,8 +183,8 @@ class Fleet:
         if picture is not None:
             # A backend without an entry counts as ready. So the new ones are named before the state that brings them,
             # and the old ones as long as requests may still be decided by the state before.
-            frames.insert(0, channel.encode(publish.backends(publish.union(self._picture, picture))))
-            frames.append(channel.encode(publish.backends(picture)))
+            frames.insert(0, self._backends(publish.union(self._picture, picture)))
+            frames.append(self._backends(picture))
             self._picture = picture
         if material is not None:
             frames.insert(0, channel.encode(self._credentials(material)))
@@ -188,7 +196,7 @@ class Fleet:
         results = await asyncio.gather(*(self._followed(slot, state.revision) for slot in self._slots))
         return Acks(sum(results), len(self._slots))
 
-    async def _followed(self, slot: _Slot, revision: int) -> bool:
+    async def _followed(self, slot: Slot, revision: int) -> bool:
         """Whether the slot's worker, or else the one that replaces it, routes by ``revision``."""
         try:
             async with asyncio.timeout(self._pace.start):
@@ -251,10 +259,15 @@ class Fleet:
         self._serial += 1
         return {"type": "credentials", "serial": self._serial, **material.message()}
 
+    def _backends(self, picture: Picture) -> bytes:
+        return channel.encode(publish.backends(picture, self._warm()))
+
     def show_backends(self, picture: Picture) -> None:
         """Tell every worker the states of all backends."""
         self._picture = picture
-        frame = channel.encode(publish.backends(picture))
+        if not self._doors:
+            return  # a worker's first picture lets traffic in
+        frame = self._backends(picture)
         for slot in self._slots:
             if slot.worker is not None:
                 slot.worker.send(frame)
@@ -277,6 +290,11 @@ class Fleet:
         ]
 
     @property
+    def workers(self) -> list[WorkerProcess]:
+        """Those that run, starting and draining ones as well."""
+        return [slot.worker for slot in self._slots if slot.worker is not None]
+
+    @property
     def pids(self) -> list[int]:
         return [slot.worker.pid for slot in self._slots if slot.worker is not None]
 
@@ -287,12 +305,17 @@ class Fleet:
 
     # Keeping a slot filled
 
-    async def _keep(self, slot: _Slot) -> None:
+    async def _keep(self, slot: Slot) -> None:
         while not self._stopped.is_set():
             began = self._clock.monotonic()
             try:
                 slot.worker = await WorkerProcess.spawn(
-                    slot.index, slot.block.fd, slot.endpoints, lambda _: self._is_ready(slot), self._command
+                    slot.index,
+                    slot.block.fd,
+                    slot.endpoints,
+                    lambda _: self._is_ready(slot),
+                    self._command,
+                    partial(self._outcomes, slot.index, began),
                 )
             except OSError as error:
                 pid, reason = None, f"could not be started: {error}"
@@ -301,7 +324,6 @@ class Fleet:
             slot.worker = None
             slot.filled.clear()
             connections, slot.lost = slot.block.settle()
-            self._changed()
             if not slot.first.done():
                 slot.first.set_result(reason)
             if self._stopped.is_set():
@@ -334,50 +356,24 @@ class Fleet:
         # The exponent is bounded so that a month of failures does not overflow a float.
         return float(min(self._pace.back_off_most, self._pace.back_off * 2 ** min(failures - 2, 16)))
 
-    async def _live(self, slot: _Slot, worker: WorkerProcess) -> str:
+    async def _live(self, slot: Slot, worker: WorkerProcess) -> str:
         """From the first state to the end; returns the reason of the end."""
         slot.filled.set()
         if self._stopped.is_set():
             worker.kill("the supervisor stopped")
-        self._changed()
         assert self._state is not None  # noqa: S101 - start sets it before the first keeper runs
         if self._serial or self._material.pairs or self._material.authorities:
             worker.send(channel.encode(self._credentials(self._material)))
         worker.send(channel.encode(publish.whole(self._state, self._assign(self._state))))
-        worker.send(channel.encode(publish.backends(self._picture)))
+        if self._doors:
+            worker.send(self._backends(self._picture))
         return await worker.exited
 
-    def _is_ready(self, slot: _Slot) -> None:
+    def _is_ready(self, slot: Slot) -> None:
         if not slot.first.done():
             slot.first.set_result("")
         if slot.restarts and slot.worker is not None:
             self._emit({"kind": "worker_replaced", "worker": slot.index, "pid": slot.worker.pid})
-
-    async def _watch(self) -> None:
-        number = 0
-        starting: dict[int, int] = {}
-        """Pid -> pings it was given while starting; it answers none before it is up."""
-        patience: Final = max(1, round(self._pace.start / self._pace.ping))
-        while True:
-            await asyncio.sleep(self._pace.ping)
-            number += 1
-            frame = channel.encode({"type": "ping", "n": number})
-            for slot in self._slots:
-                worker = slot.worker
-                if worker is None or not worker.alive:
-                    continue
-                bound = self._pace.pings_unanswered
-                if worker.phase is Phase.STARTING:
-                    starting[worker.pid] = starting.get(worker.pid, 0) + 1
-                    if starting[worker.pid] > patience:
-                        worker.kill(f"was not ready within {self._pace.start:g} s")
-                    continue
-                starting.pop(worker.pid, None)
-                if worker.unanswered >= bound:
-                    worker.kill(f"did not answer for {bound * self._pace.ping:g} s")
-                    continue
-                worker.unanswered += 1
-                worker.send(frame)
 
 
 async def _gone(workers: Sequence[WorkerProcess]) -> None:

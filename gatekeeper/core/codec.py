@@ -13,11 +13,11 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from gatekeeper.errors import GatekeeperError
 
@@ -36,19 +36,42 @@ class CodecError(GatekeeperError):
 
 def dump(value: object) -> Any:
     """What ``json.dumps`` takes. Raises ``CodecError`` for a type that has no JSON form here."""
-    if isinstance(value, Enum):
-        return value.value
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(dump(key)): dump(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [dump(item) for item in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: dump(getattr(value, name)) for name in _field_names(type(value))}
-    raise CodecError("", f"a {type(value).__name__} has no JSON form")
+    kind: Any = type(value)
+    return value if kind in _PLAIN else _dumper(kind)(value)
+
+
+_PLAIN: Final = frozenset({str, bool, int, float, type(None)})
+
+
+# Found once per type, as the loaders below: a command dumps a thousand values, and asking each what it is took five
+# times as long. The cache is bounded by the number of types in the program.
+@cache
+def _dumper(kind: type) -> Callable[[Any], Any]:
+    if issubclass(kind, Enum):
+        return lambda value: value.value
+    if issubclass(kind, str | int | float):
+        return lambda value: value
+    if issubclass(kind, Decimal):
+        return str
+    if issubclass(kind, Mapping):
+        return _dump_mapping
+    if issubclass(kind, tuple | list):
+        return _dump_sequence
+    if dataclasses.is_dataclass(kind):
+        names = _field_names(kind)
+        return lambda value: {name: dump(getattr(value, name)) for name in names}
+    raise CodecError("", f"a {kind.__name__} has no JSON form")
+
+
+def _dump_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        key if type(key) is str else str(dump(key)): item if type(item) in _PLAIN else dump(item)
+        for key, item in value.items()
+    }
+
+
+def _dump_sequence(value: Sequence[Any]) -> list[Any]:
+    return [item if type(item) in _PLAIN else dump(item) for item in value]
 
 
 @overload
@@ -213,8 +236,17 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+def _load_int_key(data: object, path: str) -> int:
+    # Keys of JSON objects are texts; only the one that ``dump`` writes is the number. 20 characters hold any 64 bits.
+    plausible = isinstance(data, str) and len(data) <= 20 and data.removeprefix("-").isdecimal()
+    number = int(str(data)) if plausible else None
+    if number is None or str(number) != data:
+        raise CodecError(path, f"found the key {_found(data)}; allowed: an integer")
+    return number
+
+
 def _mapping_loader(key_hint: Any, item_hint: Any) -> Loader:
-    load_key, load_item = _loader(key_hint), _loader(item_hint)
+    load_key, load_item = _load_int_key if key_hint is int else _loader(key_hint), _loader(item_hint)
 
     def load_mapping(data: object, path: str) -> dict[Any, Any]:
         return {

@@ -4,56 +4,82 @@ Every change of what decides routing goes through ``apply``: a command, by an ac
 refused and nothing changed. A command that asks for what already is gives back the very state it was given.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from difflib import get_close_matches
+from collections.abc import Callable
+from typing import Any, Final
 
-from gatekeeper.core.model import Running, ServiceState, State, Undo, Weights
-from gatekeeper.core.outcome import Change, Command, Outcome, Problem, Refused, plain
+from gatekeeper.core.model import State
+from gatekeeper.core.outcome import Change, Command, Outcome, Problem, Refused
+from gatekeeper.core.past import Past, PastService
+from gatekeeper.core.pending import Confirm, Expire, check_confirm_within, confirm, expire, with_pending
+from gatekeeper.core.release import acts
+from gatekeeper.core.release.commands import Act, Advance, CheckDone, Judged, ReleaseCommand, StartRelease, Verb
+from gatekeeper.core.release.follow import follow
+from gatekeeper.core.release.guard import refuse_confirm_within
+from gatekeeper.core.release.start import start
 from gatekeeper.core.reload import Reload, initial_state, reload
-from gatekeeper.core.running import UNDO_DEPTH, complete, decide, go_back
+from gatekeeper.core.restore import Restore, restore
+from gatekeeper.core.running import UNDO_DEPTH
+from gatekeeper.core.splitting import Rollback, SetSplit, rollback, set_split
+from gatekeeper.core.trip import ResetTrip, TripVersion, reset_trip, trip
+from gatekeeper.core.versions import Deploy, Drain, Retire, deploy, drain, retire
+from gatekeeper.core.weights import MAX_WEIGHT, WEIGHT_DECIMALS
 
 __all__ = [
     "MAX_WEIGHT",
     "UNDO_DEPTH",
     "WEIGHT_DECIMALS",
+    "Act",
+    "Advance",
     "Change",
+    "CheckDone",
     "Command",
+    "Confirm",
+    "Deploy",
+    "Drain",
+    "Expire",
+    "Judged",
     "Outcome",
+    "Past",
+    "PastService",
     "Problem",
     "Refused",
     "Reload",
+    "ResetTrip",
+    "Restore",
+    "Retire",
     "Rollback",
     "SetSplit",
+    "StartRelease",
+    "TripVersion",
+    "Verb",
     "apply",
     "initial_state",
 ]
 
-MAX_WEIGHT = Decimal(10**9)
-"""With six decimals a weight has 15 digits: as many as a JSON number carries exactly (RFC 8259 section 6)."""
-WEIGHT_DECIMALS = 6
+_Act = Callable[[State, Any, float], Outcome]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetSplit(Command):
-    """Give the versions of ``service`` these weights; a version not named gets 0.
-
-    ``salt`` is a fresh hexadecimal text of at least 32 digits, used if one version held everything until now.
-    """
-
-    service: str
-    weights: Weights
-    salt: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rollback(Command):
-    """Take back the last change of the split, or return to the ``weights`` that held at ``to_revision``."""
-
-    service: str
-    to_revision: int | None = None
-    weights: Weights | None = None
+_ACTS: Final[dict[type[Command], _Act]] = {
+    SetSplit: set_split,
+    Rollback: rollback,
+    Reload: reload,
+    Deploy: deploy,
+    Retire: retire,
+    Drain: drain,
+    TripVersion: trip,
+    ResetTrip: reset_trip,
+    Restore: restore,
+    Confirm: confirm,
+    Expire: expire,
+    StartRelease: start,
+    Act: acts.act,
+    CheckDone: acts.check_done,
+    Judged: acts.judged,
+    Advance: acts.advance,
+}
+_SETTLE: Final = (Rollback, Restore, TripVersion)
+"""Those that may touch what waits to be confirmed, see ``core.pending``."""
+_FOR_GOOD: Final = (Confirm, Expire, TripVersion, ReleaseCommand)
+"""Those that cannot themselves wait to be confirmed."""
 
 
 def apply(state: State, command: Command, now: float) -> Outcome:
@@ -65,168 +91,14 @@ def apply(state: State, command: Command, now: float) -> Outcome:
             f"the revision is {state.revision}, the command expected {command.expected_revision}",
             f"look at what changed and repeat with revision {state.revision}",
         )
-    match command:
-        case SetSplit():
-            return _set_split(state, command, now)
-        case Rollback():
-            return _rollback(state, command, now)
-        case Reload():
-            return reload(state, command, now)
-    raise TypeError(f"{type(command).__name__} is not a command that can be applied")
-
-
-def _set_split(state: State, command: SetSplit, now: float) -> Outcome:
-    service = _service(state, command.service)
-    weights = _checked_weights(service, command.weights)
-    if weights == dict(service.running.split.weights):
-        return Outcome(state)
-    running = decide(service.running, weights, salt=command.salt, revision=state.revision + 1, now=now)
-    return _changed(state, command, running, {"kind": "split"})
-
-
-def _rollback(state: State, command: Rollback, now: float) -> Outcome:
-    service = _service(state, command.service)
-    if command.to_revision is None:
-        weights, undo = _last_undo(service)
-    else:
-        weights, undo = _of_revision(state, service, command.to_revision, command.weights)
-    if weights == dict(service.running.split.weights):
-        return Outcome(state)
-    running = go_back(service.running, weights, undo, revision=state.revision + 1, now=now)
-    return _changed(state, command, running, {"kind": "rollback", "to_revision": command.to_revision})
-
-
-def _changed(state: State, command: SetSplit | Rollback, running: Running, event: dict[str, object]) -> Outcome:
-    before = state.services[command.service]
-    after = State(
-        running.revision, state.settings, {**state.services, command.service: replace(before, running=running)}
-    )
-    change = Change(
-        f"services.{command.service}.split", plain(before.running.split.weights), plain(running.split.weights)
-    )
-    event |= {
-        "revision": running.revision,
-        "at": running.changed_at,
-        "actor": command.actor,
-        "note": command.note,
-        "service": command.service,
-        "before": change.before,
-        "after": change.after,
-    }
-    return Outcome(after, [change], [event])
-
-
-def _last_undo(service: ServiceState) -> tuple[dict[str, Decimal], tuple[Undo, ...]]:
-    undo = service.running.undo
-    while undo:
-        *rest, last = undo
-        undo = tuple(rest)
-        weights = _still_there(service, last.weights, f"the split before revision {last.revision}")
-        # A change that a reload already took back (its version is gone) is no step back: go on to the one before.
-        if weights != dict(service.running.split.weights):
-            return weights, undo
-    raise Refused(
-        409,
-        "nothing_to_undo",
-        f"service {service.definition.name} has no earlier split to go back to",
-        "a rollback to a named revision (--to REVISION), or a new split",
-    )
-
-
-def _of_revision(
-    state: State, service: ServiceState, revision: int, weights: Weights | None
-) -> tuple[dict[str, Decimal], tuple[Undo, ...]]:
-    name = service.definition.name
-    if weights is None:
-        raise Refused(
-            404,
-            "unknown_revision",
-            f"the history has no split of service {name} at revision {revision}",
-            f"a revision in which {name} existed, at most {state.revision}",
-        )
-    running = service.running
-    # Going back takes the changes since then off the stack, so that the next rollback goes further back and not forward
-    # again. Going forward to a split that was undone is a change like any other, and can itself be undone.
-    undo = tuple(item for item in running.undo if item.revision <= revision)
-    if len(undo) == len(running.undo):
-        undo = (*undo, Undo(state.revision + 1, running.split.weights))
-    return _still_there(service, weights, f"the split of revision {revision}"), undo
-
-
-def _still_there(service: ServiceState, weights: Weights, what: str) -> dict[str, Decimal]:
-    result = complete(service.definition, weights)
-    if not any(result.values()):
-        gone = ", ".join(name for name, weight in weights.items() if weight > 0)
-        raise Refused(
-            409,
-            "nothing_left",
-            f"{what} gave everything to {gone}, which no longer exists",
-            f"a rollback to a revision in which one of {', '.join(result)} held weight, or a new split",
-        )
-    return result
-
-
-def _service(state: State, name: str) -> ServiceState:
-    service = state.services.get(name)
-    if service is None:
-        raise Refused(
-            404,
-            "unknown_service",
-            f"there is no service {name}{_did_you_mean(name, state.services)}",
-            ", ".join(state.services) or "nothing: there are no services",
-        )
-    return service
-
-
-def _checked_weights(service: ServiceState, wanted: Weights) -> dict[str, Decimal]:
-    """The wanted weights, complete and in canonical form; ``Refused`` (422) with every mistake."""
-    versions = service.definition.versions
-    problems = [
-        Problem(name, f"there is no such version{_did_you_mean(name, versions)}; allowed: {', '.join(versions)}")
-        for name in wanted
-        if name not in versions
-    ]
-    for name, weight in wanted.items():
-        wrong = _wrong_weight(weight)
-        if wrong:
-            problems.append(Problem(name, wrong))
-    if not problems and not any(wanted.values()):
-        problems.append(Problem("", "the weights add up to 0; at least one must be above 0"))
-    if problems:
-        raise Refused(
-            422,
-            "invalid_weights",
-            f"the split of service {service.definition.name} was not changed",
-            f"weights from 0 to {MAX_WEIGHT} with at most {WEIGHT_DECIMALS} decimals for {', '.join(versions)}",
-            problems,
-        )
-    return complete(service.definition, {name: _canonical(weight) for name, weight in wanted.items()})
-
-
-def _wrong_weight(weight: Decimal) -> str | None:
-    if not weight.is_finite():
-        return f"found {weight}; allowed: a number"
-    if weight < 0:
-        return f"found {weight}; allowed: 0 or more"
-    if weight > MAX_WEIGHT:
-        return f"found {weight}; allowed: at most {MAX_WEIGHT}"
-    if weight and _decimals(weight) > WEIGHT_DECIMALS:
-        return f"found {weight}; allowed: at most {WEIGHT_DECIMALS} decimals"
-    return None
-
-
-def _decimals(weight: Decimal) -> int:
-    """Decimals without trailing zeros. Reads the digits: arithmetic would round a long fraction away."""
-    _, digits, exponent = weight.as_tuple()
-    zeros = len(digits) - len("".join(map(str, digits)).rstrip("0"))
-    return -(int(exponent) + zeros)
-
-
-def _canonical(weight: Decimal) -> Decimal:
-    """One way to write each weight, so that equal states are written the same: 100, 0.5, 0."""
-    return Decimal(int(weight)) if weight == weight.to_integral_value() else weight.normalize()
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    act = _ACTS.get(type(command))
+    if act is None:
+        raise TypeError(f"{type(command).__name__} is not a command that can be applied")
+    check_confirm_within(command, possible=not isinstance(command, _FOR_GOOD))
+    outcome = act(state, command, now)
+    if not isinstance(command, ReleaseCommand):
+        restored = command.revision if isinstance(command, Restore) else None
+        reset = isinstance(command, Reload) and command.reset_split
+        outcome = follow(state, command, outcome, now, restored=restored, reset=reset)
+    refuse_confirm_within(state, command, outcome.state)
+    return with_pending(state, command, outcome, now, settles=isinstance(command, _SETTLE))

@@ -15,6 +15,56 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from gatekeeper.core.health import Ejection, HealthCheck, Trip
+from gatekeeper.core.release.model import Promoted, Release
+from gatekeeper.core.release.plan import Releasing
+from gatekeeper.core.settings import Dns, KeyPair, Limits, Listener, ListenerTls, Log, Role, Settings, User
+
+__all__ = [
+    "Backend",
+    "BackendTls",
+    "Definition",
+    "Deployed",
+    "Dns",
+    "Ejection",
+    "HealthCheck",
+    "KeyPair",
+    "Limits",
+    "Listener",
+    "ListenerTls",
+    "Log",
+    "OnUnavailable",
+    "Origin",
+    "Pattern",
+    "PatternKind",
+    "Pending",
+    "Promoted",
+    "Release",
+    "Releasing",
+    "Retries",
+    "Role",
+    "Rule",
+    "Running",
+    "Service",
+    "ServiceState",
+    "Settings",
+    "Split",
+    "State",
+    "Sticky",
+    "StickyMode",
+    "Testers",
+    "Timeouts",
+    "Trip",
+    "Tripped",
+    "Undo",
+    "UnitKind",
+    "UnitSource",
+    "User",
+    "Version",
+    "Weights",
+    "When",
+]
+
 Weights = Mapping[str, Decimal]
 """Version name -> weight, in the order the versions are defined. Any positive total; 0 = deployed, not released."""
 
@@ -91,36 +141,6 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyPair:
-    """Paths of two PEM files: a certificate, followed by its intermediates, and its private key."""
-
-    cert: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListenerTls:
-    """TLS for clients. The files are named, never held: their content reaches workers apart from any revision.
-
-    The first of ``pairs`` is the one for names that no other is for. ``client_auth`` is ``none``, ``optional`` or
-    ``required``; ``client_ca`` (a path) is set unless it is ``none``. ``min_version`` is ``1.2`` or ``1.3``.
-    """
-
-    pairs: tuple[KeyPair, ...]
-    min_version: str = "1.2"
-    client_ca: str | None = None
-    client_auth: str = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """What a listening address expects of a connection before HTTP begins: first PROXY protocol, then TLS."""
-
-    tls: ListenerTls | None = None
-    proxy_protocol: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class BackendTls:
     """TLS to backends with ``https``.
 
@@ -143,16 +163,6 @@ class Backend:
 
     url: str
     weight: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
-    path: str = "/"
-    status: tuple[int, ...] = (200,)
-    interval: float = 2.0
-    timeout: float = 1.0
-    rise: int = 2
-    fall: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,51 +239,19 @@ class Service:
     """Seconds a superseded version is kept for pages still open; 0 = off."""
     error_pages: Mapping[str, str] = field(default_factory=dict)
     """HTML for answers that gatekeeper makes, by status (``502``) or class (``5xx``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """0 means none, except for the two that protect the parser, which have no such value.
-
-    ``connections`` counts client connections over all workers.
-    """
-
-    header_bytes: int = 32 * 1024
-    headers: int = 100
-    body: int = 0
-    connections: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Log:
-    access: str = "json"
-    """``json``, ``combined`` or ``off``."""
-    level: str = "info"
-    """``debug``, ``info``, ``warning`` or ``error``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What is not about one service. ``listen`` are ``HOST:PORT`` (IPv6 in brackets) or ``unix:/PATH`` texts."""
-
-    listen: tuple[str, ...] = ("0.0.0.0:8080",)
-    listeners: Mapping[str, Listener] = field(default_factory=dict)
-    """Those of ``listen`` that are not plain HTTP."""
-    admin_socket: str = ""
-    admin_http: str | None = None
-    admin_tokens: str | None = None
-    state: str = ""
-    workers: int = 0
-    """0 = one per core."""
-    trusted_proxies: tuple[str, ...] = ()
-    limits: Limits = Limits()
-    log: Log = Log()
+    ejection: Ejection | None = field(default_factory=Ejection)
+    """None = users' requests eject no backend."""
+    slow_start: float = 0.0
+    """Seconds in which a backend that became ready grows to its whole weight; 0 = at once."""
+    trip: Trip | None = field(default_factory=Trip)
+    """None = no trip-wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
     settings: Settings
     services: Mapping[str, Service]
+    releasing: Releasing = field(default_factory=Releasing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,10 +270,35 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Undo:
-    """A split that a rollback can return to: the weights that held until ``revision`` replaced them."""
+    """A split that a rollback can return to: the weights that held until ``revision`` replaced them.
+
+    ``stable`` is what was stable until then, where a release changed that, too; else empty.
+    """
 
     revision: int
     weights: Weights
+    stable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A version that a deploy registered or replaced; ``at`` is wall seconds.
+
+    ``replaced`` is what the file said under its name then, None if nothing. As long as the file goes on to say that,
+    the deploy is the later act and holds; once the file says something else, the file is.
+    """
+
+    version: Version
+    at: float
+    replaced: Version | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tripped:
+    """Why and when (wall seconds) the trip-wire took a version's weight."""
+
+    at: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +317,17 @@ class Running:
     since: Mapping[str, int] = field(default_factory=dict)
     """Version -> revision at which its weight last rose from 0. Signed into pinned and page cookies: an assignment
     ends when the weight becomes 0 and does not come back with the version."""
+    deployed: Mapping[str, Deployed] = field(default_factory=dict)
+    """Versions whose definition came by a deploy."""
+    retired: Mapping[str, Version] = field(default_factory=dict)
+    """Versions of the file that were retired, and what the file said of them then; see ``Deployed.replaced``."""
+    tripped: Mapping[str, Tripped] = field(default_factory=dict)
+    """Versions that may get no weight until an operator resets the trip-wire."""
+    draining: Mapping[str, float] = field(default_factory=dict)
+    """Version -> wall seconds until which its requests and tunnels may end; it gets no new ones, also afterwards,
+    until it is given weight or deployed again."""
+    promoted: Promoted | None = None
+    """What a release made stable in place of what the file says."""
     revision: int = 0
     """The revision of the last change of this service."""
     changed_at: float = 0.0
@@ -326,7 +340,30 @@ class ServiceState:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A change that undoes itself at ``deadline`` (wall seconds) unless it is confirmed before.
+
+    ``before`` are the services it changed as they were before it (None: there was none), ``settings`` and
+    ``releasing`` likewise if it changed them. Until then nobody else may change these services, so putting them back
+    undoes nothing else.
+    """
+
+    revision: int
+    deadline: float
+    actor: str
+    before: Mapping[str, ServiceState | None]
+    settings: Settings | None = None
+    releasing: Releasing | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     revision: int
     settings: Settings
     services: Mapping[str, ServiceState]
+    pending: tuple[Pending, ...] = ()
+    """Changes that wait to be confirmed, the oldest first."""
+    releasing: Releasing = field(default_factory=Releasing)
+    """What the file says of releases. Workers get neither this nor ``releases``: they route by weights alone."""
+    releases: Mapping[int, Release] = field(default_factory=dict)
+    """By id: those that are active and, of each service, the last one; what is older is in the store."""

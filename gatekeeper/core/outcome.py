@@ -11,11 +11,16 @@ from gatekeeper.errors import GatekeeperError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A wish of ``actor``. With ``expected_revision`` it is only granted while that is the current revision."""
+    """A wish of ``actor``. With ``expected_revision`` it is only granted while that is the current revision.
+
+    With ``confirm_within`` (seconds, 1 to a week) it undoes itself unless it is confirmed by then, see
+    ``core.pending``.
+    """
 
     actor: str
     note: str = ""
     expected_revision: int | None = None
+    confirm_within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

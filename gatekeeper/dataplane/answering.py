@@ -4,6 +4,7 @@ import ssl
 import time
 
 from gatekeeper.dataplane.life import END, HEAD, INTERIM, WHOLE, after
+from gatekeeper.dataplane.outcomes import FAILED_ANSWERS
 from gatekeeper.dataplane.retry import connect_fault
 from gatekeeper.dataplane.sending import Sending
 from gatekeeper.dataplane.tunnel import switch
@@ -71,8 +72,12 @@ class Answering(Sending):
 
     def _on_head(self, head: ResponseHead, data: bytes) -> None:
         self.answered_at = now = monotonic()
-        if head.status >= 500 and self.answered_by_stable(None, head.status):
-            return
+        if head.status >= 500:
+            if head.status in FAILED_ANSWERS and self.backend is not None:
+                self.backend.failures += 1
+                self.backend.reason = f"answered {head.status}"
+            if self.answered_by_stable(None, head.status):
+                return
         downstream = self.downstream
         upstream = self.upstream
         self.status = head.status

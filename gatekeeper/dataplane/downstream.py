@@ -11,12 +11,13 @@ A connection is in one of four phases, told by ``exchange`` and ``phase``:
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from gatekeeper.dataplane.entries import note_refusal
 from gatekeeper.dataplane.exchange import Exchange
 from gatekeeper.dataplane.forward import Client, client_address, is_secure
-from gatekeeper.dataplane.leaving import has_left, has_unread
+from gatekeeper.dataplane.leaving import has_unread
+from gatekeeper.dataplane.parting import BUSY, CLOSE_SECONDS, HEAD, IDLE, LINGER, MAX_AHEAD, Parting
 from gatekeeper.dataplane.replies import local_reply, wants_html
 from gatekeeper.dataplane.tunnel import Tunnel
 from gatekeeper.errors import Fault
@@ -24,46 +25,16 @@ from gatekeeper.http1.errors import BadMessageError
 from gatekeeper.http1.request import RequestHead, read_fields
 from gatekeeper.telemetry.block import Refusal
 
-if TYPE_CHECKING:
-    from gatekeeper.dataplane.plane import Plane
-
-IDLE, HEAD, BUSY, LINGER = range(4)
-
-# Bytes read ahead of a running exchange: several pipelined heads, then the client waits (TCP does the rest).
-MAX_AHEAD = 64 * 1024
-# How long and how much is thrown away after a final answer; nginx lingers up to 30 s, enough here is one round trip.
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 1024 * 1024
-# When the worker stops, an idle connection is kept this long: a client that is in the middle of its work sends its next
-# request by then and is answered with ``Connection: close``. Closing at once would cross with that request.
-LAST_REQUEST_SECONDS = 0.5
-# Seconds a closing connection may take to deliver what was written.
-CLOSE_SECONDS = 10.0
 # Empty lines allowed before a request line (RFC 9112 section 2.2), for clients that end a body with one.
 MAX_BLANK = 4
 
 monotonic = time.monotonic
 
 
-class Downstream(asyncio.Protocol):
+class Downstream(Parting):
     """``blocked`` says the client does not read as fast as we write; ``held`` that we do not read it just now."""
 
-    __slots__ = (
-        "ahead", "blocked", "client", "deadline", "discarded", "exchange", "held", "loop", "phase", "plane",
-        "transport", "unsent",
-    )  # fmt: skip
-
-    def __init__(self, plane: "Plane", loop: asyncio.AbstractEventLoop) -> None:
-        self.plane = plane
-        self.loop = loop
-        self.exchange: Exchange | Tunnel | None = None
-        self.phase = IDLE
-        self.ahead = b""
-        self.blocked = self.held = False
-        self.discarded = self.unsent = 0
-        self.deadline = 0.0
-        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self.client: Client = cast("Client", None)
+    __slots__ = ()
 
     # Events of the transport
 
@@ -290,58 +261,7 @@ class Downstream(asyncio.Protocol):
             data, self.ahead = self.ahead, b""
             self._on_head_bytes(data)
 
-    # Writing, back pressure, closing
-
-    def write(self, data: bytes) -> None:
-        self.plane.write(self.transport, data)
-
-    def hold_reading(self) -> None:
-        if not self.held:
-            self.held = True
-            self.plane.held.add(self)
-            self.transport.pause_reading()
-
-    def release_reading(self) -> None:
-        """Read on, unless enough was read ahead already: then the next requests come first."""
-        if self.held and len(self.ahead) <= MAX_AHEAD:
-            self.held = False
-            self.plane.held.discard(self)
-            self.transport.resume_reading()
-
-    def linger(self) -> None:
-        """No further request is served; give the client time to read the answer, then close."""
-        if self.transport.is_closing():
-            return
-        self.phase = LINGER
-        self.ahead = b""
-        self.deadline = monotonic() + LINGER_SECONDS
-        self.release_reading()
-        self.plane.flush()
-        self.unsent = self.transport.get_write_buffer_size()
-        if self.unsent:  # the answer is still under way to a slow client: see `_part`
-            self.deadline = monotonic() + self.plane.idle_seconds
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
-            self.close()
-
-    def _discard(self, data: bytes) -> None:
-        self.discarded += len(data)
-        if self.discarded > LINGER_BYTES:
-            self.close()
-
-    def close(self) -> None:
-        """Close after what was written is delivered, within CLOSE_SECONDS."""
-        self.phase = LINGER
-        self.unsent = 0
-        self.deadline = monotonic() + CLOSE_SECONDS
-        self.plane.flush()
-        self.transport.close()
-
-    def reset(self) -> None:
-        """Close so that the client's system reports an error instead of an end (on TCP; a unix socket has no reset)."""
-        self.phase = LINGER
-        self.plane.reset(self.transport)
+    # Time
 
     def expire(self, now: float) -> None:
         """The deadline has passed; called by the sweep."""
@@ -358,40 +278,3 @@ class Downstream(asyncio.Protocol):
                 self.linger()
             else:
                 self.close()
-
-    def _part(self, now: float) -> None:
-        """Lingering is over, unless the client goes on taking the answer: cutting it off would break a good one."""
-        if self.takes(now):
-            return
-        if self.transport.get_write_buffer_size():
-            self.reset()  # the system would keep what it has taken, and go on trying for minutes
-        else:
-            self.transport.abort()
-
-    def takes(self, now: float) -> bool:
-        """Whether the client has taken anything since this was last asked; then it has the idle time again.
-
-        A buffer that only shrinks is a bound of its own.
-        """
-        before, self.unsent = self.unsent, self.transport.get_write_buffer_size()
-        if 0 < self.unsent < before:
-            self.deadline = now + self.plane.idle_seconds
-            return True
-        return False
-
-    def drain(self, now: float) -> None:
-        """The worker is stopping: an idle connection closes soon, a busy one after its answer."""
-        if self.phase == IDLE:
-            self.deadline = min(self.deadline, now + LAST_REQUEST_SECONDS)
-
-    def look_up(self) -> None:
-        """Called by the sweep while the client is held: who left in the middle of a body would else not be missed."""
-        exchange = self.exchange
-        in_body = exchange is not None and not exchange.request_done and not isinstance(exchange, Tunnel)
-        if in_body and has_left(self.transport):
-            self.transport.abort()
-
-    @property
-    def unfinished(self) -> bool:
-        """Whether the client waits for something, or may be sending a request just now."""
-        return self.phase != LINGER or self.transport.get_write_buffer_size() > 0

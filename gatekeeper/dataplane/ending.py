@@ -8,6 +8,7 @@ from gatekeeper.core.routing import Decision
 from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.entries import note_exchange
 from gatekeeper.dataplane.life import ANSWERING, CHOOSING, CUT, LOCAL, after
+from gatekeeper.dataplane.outcomes import BROKEN_OFF, FAILED_ANSWERS
 from gatekeeper.dataplane.replies import local_reply, wants_html
 from gatekeeper.errors import Fault, FaultInfo, Source
 from gatekeeper.http1.framing import BodyDecoder, LengthDecoder, decoder
@@ -35,7 +36,7 @@ class Ending:
     upstream: "Upstream | None" = None
     backend: Backend | None = None
     connecting: "asyncio.Task[None] | None" = None
-    last_url = ""
+    last_backend = ""
     tried: tuple[Backend, ...] = ()
     tries = 0
     sent_at = -1.0
@@ -57,6 +58,8 @@ class Ending:
 
     # the end
     error: Source | None = None
+    leave_by = float("inf")
+    """When its version's time is over, monotonic seconds: then it is ended."""
 
     def __init__(
         self,
@@ -98,10 +101,20 @@ class Ending:
             self.connecting = None
 
     def release(self) -> None:
-        """Give the claim on the backend back."""
+        """Give the claim on the backend back; what came of it says nothing of the backend."""
         backend, self.backend = self.backend, None
         if backend is not None:
             backend.in_flight -= 1
+
+    def settle(self, reason: str = "") -> None:
+        """Give the claim back and count the try for its backend; ``reason`` says why it failed, if it did."""
+        backend, self.backend = self.backend, None
+        if backend is not None:
+            backend.in_flight -= 1
+            backend.requests += 1
+            if reason:
+                backend.failures += 1
+                backend.reason = reason
 
     def fail(self, fault: Fault) -> None:
         """Answer with a fault, or cut where the response has begun."""
@@ -111,6 +124,7 @@ class Ending:
             return
         self.state = after(self.state, LOCAL)
         self.drop_upstream()
+        self.release()  # a backend that is to blame has been blamed by now
         downstream = self.downstream
         self.status = info.status
         self.error = info.source
@@ -142,6 +156,10 @@ class Ending:
         """End a response that has begun, visibly: a cut answer must never look complete."""
         self.state = after(self.state, CUT)
         self.drop_upstream()
+        if source not in BROKEN_OFF:
+            self.release()
+        elif self.status not in FAILED_ANSWERS:
+            self.settle(BROKEN_OFF[source])
         self.error = source
         self.downstream.plane.recorder.error(self.decision.version.slot, source)
         self.finish(monotonic())
@@ -159,6 +177,7 @@ class Ending:
         if backend is not None:
             self.backend = None
             backend.in_flight -= 1
+            backend.requests += 1
         downstream = self.downstream
         downstream.exchange = None
         plane = downstream.plane

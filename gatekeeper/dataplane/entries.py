@@ -18,7 +18,7 @@ def note_exchange(exchange: "Ending", now: float, waited: float) -> None:
     exchange.downstream.plane.log.add(
         time.time(), exchange.address, head.method, head.target, head.minor, exchange.status or 499,
         exchange.sent_bytes, now - exchange.started, waited, head.host, decision.service.name,
-        decision.version.name, exchange.last_url, decision.reason, decision.rule, exchange.snapshot.table.revision,
+        decision.version.name, exchange.last_backend, decision.reason, decision.rule, exchange.snapshot.table.revision,
         exchange.request_id, referer[0] if referer else b"", agent[0] if agent else b"",
         exchange.error.label if exchange.error is not None else "", decision.forced, max(0, exchange.tries - 1),
     )  # fmt: skip

@@ -69,9 +69,14 @@ class Exchange(Answering):
         """The client went away: its backend learns at once, and no version is blamed."""
         self.state = after(self.state, LEFT)
         self.drop_upstream()
+        self.release()
         self.error = Source.CLIENT
         self.downstream.plane.recorder.error(self.decision.version.slot, Source.CLIENT)
         self.finish(monotonic())
+
+    def withdraw(self) -> None:
+        """Its version leaves, and the time to do so is over."""
+        self.fail(Fault.WITHDRAWN)
 
     def on_blocked(self) -> None:
         """The client does not read: it has the idle time to take something."""

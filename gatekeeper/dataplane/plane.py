@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 from gatekeeper.core.model import Settings, State
 from gatekeeper.core.networks import Networks
 from gatekeeper.core.routing import RoutingTable, ServiceRoute, compile  # noqa: A004 - the field's word for it
-from gatekeeper.dataplane.backends import Backends, Group
+from gatekeeper.dataplane.departure import Departure, Report
 from gatekeeper.dataplane.door import Entrance, entrances
+from gatekeeper.dataplane.groups import Group
 from gatekeeper.dataplane.ids import Ids
 from gatekeeper.dataplane.replies import local_reply
 from gatekeeper.dataplane.retry import Budget
+from gatekeeper.dataplane.roster import Ages, Roster, States
 from gatekeeper.errors import Fault
 from gatekeeper.http1.memory import Memory
 from gatekeeper.http1.request import RequestFields
@@ -31,6 +33,7 @@ from gatekeeper.tls.material import Contexts, check_tls
 
 if TYPE_CHECKING:
     from gatekeeper.dataplane.downstream import Downstream
+    from gatekeeper.dataplane.parting import Parting
     from gatekeeper.dataplane.tunnel import Tunnel
 
 # How often deadlines are looked at, seconds. A timeout is late by at most this much; 10,000 connections cost about
@@ -89,19 +92,21 @@ class Plane:
     ) -> None:
         self.recorder = recorder
         self.log = log
-        self.backends = Backends()
+        self.backends = Roster()
         self.entrances: dict[str, Entrance] = {}
         """What listening addresses demand before HTTP begins."""
         self.connections: set[Downstream] = set()
-        self.held: set[Downstream] = set()
+        self.held: set[Parting] = set()
         """Those of them that are not read just now."""
-        self._looking: list[Downstream] = []
+        self._looking: list[Parting] = []
         """Those of these that are still to be looked up in this round."""
         self.turned_away: set[Downstream] = set()
         """Those of them that were beyond the limit: they are being told so."""
         self.tunnels: set[Tunnel] = set()
         self.drain_end: float | None = None
         """Until when tunnels may stay, monotonic seconds; None while nobody asks them to leave."""
+        self.departures: list[Departure] = []
+        """Versions that are leaving."""
         self._closing: deque[tuple[float, asyncio.Transport]] = deque()
         self.draining = False
         self.draw = partial(random.Random().getrandbits, 64)
@@ -208,8 +213,9 @@ class Plane:
             budget = self._budgets[service.name] = Budget(service.definition.retries.budget)
         return budget.spend(seen)
 
-    def set_backend_states(self, states: dict[str, dict[str, dict[str, str]]]) -> None:
-        self.backends.apply_states(states, self.snapshot.groups, self.snapshot.ready)
+    def set_backend_states(self, states: States, ages: Ages | None = None) -> None:
+        """Heed the supervisor's picture from the next request on, see ``Roster.show``."""
+        self.backends.show(states, ages or {})
 
     def sweep(self, now: float) -> None:
         """Close what is over its deadline."""
@@ -222,6 +228,8 @@ class Plane:
                 connection.look_up()
         self._end([each for each in self.connections if each.deadline < now], now)
         self.backends.sweep(now)
+        if self.departures:
+            self.departures = [departure for departure in self.departures if not departure.look(now)]
         while self._closing and self._closing[0][0] < now:
             self._closing.popleft()[1].abort()
 
@@ -266,10 +274,20 @@ class Plane:
 
     def leave_tunnels(self, seconds: float) -> None:
         """The worker stops in ``seconds``: each tunnel chooses its moment."""
-        rest = max(DRAIN_REST * seconds, DRAIN_REST_SWEEPS * SWEEP_SECONDS)
-        self.drain_end = monotonic() + max(0.0, seconds - rest)
+        self.drain_end = self.goodbye_end(seconds)
         for tunnel in self.tunnels:
-            tunnel.drain()
+            tunnel.leave_before(self.drain_end)
+
+    def goodbye_end(self, seconds: float) -> float:
+        """Until when tunnels may stay that have ``seconds`` to leave, monotonic seconds."""
+        rest = max(DRAIN_REST * seconds, DRAIN_REST_SWEEPS * SWEEP_SECONDS)
+        return monotonic() + max(0.0, seconds - rest)
+
+    def leave(self, service: str, version: str, seconds: float, report: Report) -> None:
+        """Let what is under way for a version end within ``seconds``; ``report`` is called once, when it has."""
+        departure = Departure(self, (service, version), seconds, report, self._call_soon)
+        if not departure.look(monotonic()):
+            self.departures.append(departure)
 
     def drain(self) -> bool:
         """Close idle connections soon and every other one after its present request.

@@ -7,6 +7,7 @@ from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.ending import Ending
 from gatekeeper.dataplane.forward import outgoing_head
 from gatekeeper.dataplane.life import AGAIN, CHOOSING, SENT, after
+from gatekeeper.dataplane.outcomes import REASONS
 from gatekeeper.dataplane.retry import connect_fault, may_answer_by_stable, may_repeat_unseen, may_try_again
 from gatekeeper.dataplane.upstream import Upstream
 from gatekeeper.errors import Fault
@@ -42,7 +43,7 @@ class Sending(Ending):
             self.fail(Fault.CONNECTION_LIMIT if group is not None and group.ready else Fault.UNAVAILABLE)
             return
         self.backend = backend
-        self.last_url = backend.url
+        self.last_backend = backend.id
         self.tries += 1
         upstream = None if fresh or not backend.idle else backend.take()
         if upstream is not None:
@@ -152,18 +153,20 @@ class Sending(Ending):
         service = self.decision.service
         plane = self.downstream.plane
         sent = self.state is not CHOOSING
+        backend = self.backend
         self.drop_upstream()
+        if fault in REASONS:
+            self.settle(REASONS[fault])
         if (
             may_try_again(fault=fault, sent=sent, tries=self.tries, attempts=service.definition.retries.attempts)
-            and self.backend is not None
-            and (fault is not Fault.CONNECT_TIMEOUT or self._others_ready(self.backend))
+            and backend is not None
+            and (fault is not Fault.CONNECT_TIMEOUT or self._others_ready(backend))
             and plane.may_retry(service)
         ):
             slot = self.decision.version.slot
             plane.recorder.error(slot, fault.value.source)
             plane.recorder.retry(slot)
-            self.tried = (*self.tried, self.backend)
-            self.release()
+            self.tried = (*self.tried, backend)
             self.state = after(self.state, AGAIN)
             self._try(monotonic(), fresh=True)
         elif not self.answered_by_stable(fault, 0, sent=sent):
@@ -189,7 +192,7 @@ class Sending(Ending):
         if not plane.may_retry(service):
             return False
         self.drop_upstream()
-        self.release()
+        self.settle()  # it answered; where it did not it has been blamed already
         recorder = plane.recorder
         slot = decision.version.slot
         now = monotonic()

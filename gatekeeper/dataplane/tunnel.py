@@ -6,11 +6,12 @@ read ahead, within their bound, and is a next request if the backend refuses.
 
 * The request is counted at the 101, with its duration; the tunnel counts apart. Its line in the access log is
   written at the end. The claim on the backend lasts as long as the tunnel: it is work that the backend has.
-* It belongs to no snapshot: a change of weights, a reload or the end of its version leave it alone.
+* It belongs to no snapshot: a change of weights or a reload leave it alone.
 * Whoever does not read is not read for. An end of one direction is passed on; the other direction goes on, with
   shorter pauses allowed.
-* While draining, a WebSocket is told 1001 (going away) on both sides, between two frames, at a moment drawn over the
-  drain time, so that not all clients come back at once. Other protocols have no goodbye: they may go on to the end.
+* When the worker stops or its version leaves, a WebSocket is told 1001 (going away) on both sides, between two frames,
+  at a moment drawn over the time for it, so that not all clients come back at once. Other protocols have no goodbye:
+  they may go on to the end.
 """
 
 import secrets
@@ -107,6 +108,8 @@ class Tunnel:
         self.up = Way(upstream.transport, websocket=websocket, masked=True)
         self.websocket = websocket
         self.leaving = False
+        self._end: float | None = None
+        """Until when it may stay, monotonic seconds; None while nobody asks it to leave."""
         self._slot = exchange.decision.version.slot
         self._timeouts = exchange.decision.service.definition.timeouts
         self._pause = self._timeouts.tunnel
@@ -126,6 +129,8 @@ class Tunnel:
         plane.recorder.finish(self._slot, head.status, decision.forced, now - exchange.started, now - exchange.sent_at)
         plane.recorder.tunnel_opened(self._slot)
         plane.tunnels.add(self)
+        if exchange.backend is not None:
+            exchange.backend.requests += 1  # it was answered; how the tunnel ends says nothing of the backend
         lines = [head.line, head.forward, b"\r\nConnection: upgrade\r\nUpgrade: ", head.upgrade]
         if decision.set_cookie:
             lines += (b"\r\n", decision.set_cookie[:-2])
@@ -136,8 +141,10 @@ class Tunnel:
         downstream.transport.write(b"".join(lines))
         ahead, downstream.ahead = downstream.ahead, b""
         downstream.release_reading()
-        if plane.draining:
-            self.drain()
+        if plane.drain_end is not None:
+            self.leave_before(plane.drain_end)
+        if exchange.leave_by < float("inf"):
+            self.leave_before(exchange.leave_by)
         self._moved()
         if early:
             self.on_response_data(early)
@@ -252,21 +259,27 @@ class Tunnel:
 
     # Leaving
 
-    def drain(self) -> None:
-        """The worker is stopping: choose the moment to leave."""
-        plane = self.downstream.plane
-        if plane.drain_end is None:
+    def leave_before(self, end: float) -> None:
+        """Choose the moment to leave, and be gone by ``end`` (monotonic seconds). The earliest end counts."""
+        if self._end is not None and self._end <= end:
             return
+        self._end = end
         now = monotonic()
-        part = plane.draw() / 2**64 * SPREAD if self.websocket else 1.0
-        self._leave_at = now + max(0.0, plane.drain_end - now) * part
-        self.downstream.deadline = min(self.downstream.deadline, self._leave_at)
+        part = self.downstream.plane.draw() / 2**64 * SPREAD if self.websocket else 1.0
+        self._leave_at = min(self._leave_at, now + max(0.0, end - now) * part)
+        self.downstream.deadline = min(self.downstream.deadline, end if self.leaving else self._leave_at)
+
+    def withdraw(self) -> None:
+        """The time is over in which it should have left: who can still be told why is told."""
+        if not self.leaving:
+            self.down.leave()
+            self.up.leave()
+        self.close()
 
     def _leave(self) -> None:
         """Say goodbye to both sides, each as soon as a frame has ended."""
         self.leaving = True
-        end = self.downstream.plane.drain_end
-        self.downstream.deadline = monotonic() + GOODBYE_SECONDS if end is None else end
+        self.downstream.deadline = monotonic() + GOODBYE_SECONDS if self._end is None else self._end
         self.down.leave()
         self.up.leave()
         self._part()

@@ -11,9 +11,19 @@ from typing import NoReturn
 import click
 
 from gatekeeper import __version__
-from gatekeeper.interface import verbs_change, verbs_read, verbs_run
-from gatekeeper.interface.client import DONE, FAILED, USAGE, ClientError
-from gatekeeper.interface.session import Session, shared, show_error
+from gatekeeper.interface import (
+    verbs_access,
+    verbs_change,
+    verbs_history,
+    verbs_live,
+    verbs_plan,
+    verbs_read,
+    verbs_release,
+    verbs_run,
+    verbs_versions,
+)
+from gatekeeper.interface.failures import DONE, FAILED, USAGE, ClientError
+from gatekeeper.interface.session import Session, shared, show_error, show_usage
 
 INTERRUPTED = 130
 
@@ -28,8 +38,13 @@ def gatekeeper() -> None:
     """
 
 
-for _verb in (*verbs_run.VERBS, *verbs_read.VERBS, *verbs_change.VERBS):
-    gatekeeper.add_command(_verb)
+_ROOMS = (
+    *(verbs_run, verbs_live, verbs_read, verbs_change, verbs_versions, verbs_release, verbs_plan),
+    *(verbs_history, verbs_access),
+)
+for _room in _ROOMS:
+    for _verb in _room.VERBS:
+        gatekeeper.add_command(_verb)
 
 
 def run(arguments: list[str]) -> int:
@@ -44,7 +59,8 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        # Wrong usage may be found before --json was read.
+        show_usage(error, as_json=session.as_json or _says_json(arguments))
         return USAGE
     except ClientError as error:
         show_error(error, as_json=session.as_json)
@@ -55,6 +71,11 @@ def run(arguments: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return result if isinstance(result, int) else DONE
+
+
+def _says_json(arguments: list[str]) -> bool:
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in options
 
 
 def main() -> NoReturn:

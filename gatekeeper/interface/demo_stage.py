@@ -6,8 +6,10 @@ admin socket only.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,7 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from gatekeeper.interface.client import Client, ClientError
+from gatekeeper.interface.client import Client
+from gatekeeper.interface.failures import ClientError
 
 START_WITHIN = 20.0
 """Seconds for a process to come up; one takes well below a second on an idle machine."""
@@ -27,6 +30,20 @@ STOP_WITHIN = 8.0
 POLL = 0.05
 LOG_TAIL = 15
 WORKERS = 2
+STEPS = (5, 25, 100)
+"""Percent of the steps of the plan ``careful``."""
+FIRST_WEIGHT = 25
+"""Percent of the first step of the plan ``quick``: of 400 requests a second enough for the trip-wire within one."""
+SECOND = "ben"
+"""Who approves: of the group product, not who started the demo."""
+FAULTY = "green2"
+SMOKE = """\
+import sys
+import urllib.request
+
+print(urllib.request.urlopen(sys.argv[1] + "/basket").read().decode().strip())
+"""
+"""A test that the plan runs: it looks into the basket of the new version."""
 
 
 class DemoError(Exception):
@@ -36,18 +53,27 @@ class DemoError(Exception):
 class Stage:
     """Use as an asynchronous context manager; leaving it ends every process and removes the directory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hold: float = 3.0) -> None:
+        """``hold``: seconds for which the plan holds each step."""
         base = tempfile.gettempdir()
         # Not under a long TMPDIR: the path of a unix socket may have 107 bytes, and 36 more are to come.
         short = base if len(base.encode()) <= 70 else "/tmp"  # noqa: S108 - mkdtemp makes the directory private
         self.directory = Path(tempfile.mkdtemp(prefix="gatekeeper-demo-", dir=short))
-        self.port = _free_port()
+        self.port, self._http = _free_ports(2)
+        self._hold = hold
+        self._token = secrets.token_hex(32)
         self.file = self.directory / "gatekeeper.yaml"
         self.socket = str(self.directory / "admin.sock")
         self.log = self.directory / "gatekeeper.log"
         self.client = Client(sockets=[self.socket], timeout=15.0)
+        self._second = Client(url=self.url, token=self._token, timeout=15.0)
         self._backends: dict[str, tuple[asyncio.subprocess.Process, int]] = {}
         self._proxy: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        """The admin API over TCP."""
+        return f"http://127.0.0.1:{self._http}"
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,26 +112,37 @@ class Stage:
         return port
 
     def write_file(self) -> None:
-        """Write gatekeeper's file for the versions whose processes run."""
-        lines = [
-            f'listen: [{{address: "127.0.0.1:{self.port}"}}]',
-            f"admin: {{socket: {json.dumps(self.socket)}}}",
-            f"state: {json.dumps(str(self.directory / 'state.db'))}",
-            f"workers: {WORKERS}",
-            'log: {access: "off", level: info}',
-            "services:",
-            "  shop:",
-            "    stable: blue",
-            "    timeouts: {drain: 3s}",
-            "    versions:",
-        ]
-        for name, (_, port) in self._backends.items():
-            lines += [
-                f"      {name}:",
-                f'        backends: ["http://127.0.0.1:{port}"]',
-                "        health: {path: /healthz, interval: 200ms, timeout: 2s, rise: 2, fall: 5}",
-            ]
-        self.file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        """Write gatekeeper's file for the versions whose processes run, and the file of tokens."""
+        digest = hashlib.sha256(self._token.encode()).hexdigest()
+        # Who approves may be no more than a viewer: what counts is the group.
+        token = {"name": SECOND, "role": "viewer", "groups": ["product"], "sha256": digest}
+        tokens = self.directory / "tokens.yaml"
+        tokens.write_text(json.dumps([token]), encoding="utf-8")
+        tokens.chmod(0o600)
+        (self.directory / "smoke.py").write_text(SMOKE, encoding="utf-8")
+        smoke = {"command": {"run": [sys.executable, "smoke.py", "{url}"], "timeout": "20s"}}
+        healthy = {"http": {"path": "/healthz", "body_contains": "ok"}}
+        steps = [{"weight": weight, "hold": f"{self._hold:g}s"} for weight in STEPS]
+        few = [{"weight": FIRST_WEIGHT, "hold": "1m"}, {"weight": 100}]
+        plans = {
+            "careful": {"verify": [healthy, smoke], "approve": {"groups": ["product"]}, "steps": steps},
+            "quick": {"verify": [healthy], "steps": few},
+        }
+        health = {"path": "/healthz", "interval": "200ms", "timeout": "2s", "rise": 2, "fall": 5}
+        urls = {name: f"http://127.0.0.1:{port}" for name, (_, port) in self._backends.items()}
+        versions = {name: {"backends": [url], "health": health} for name, url in urls.items()}
+        document = {
+            "listen": f"127.0.0.1:{self.port}",
+            "admin": {"socket": self.socket, "http": f"127.0.0.1:{self._http}", "tokens": str(tokens)},
+            "state": str(self.directory / "state.db"),
+            "workers": WORKERS,
+            "log": {"access": "off", "level": "info"},
+            "plans": plans,
+            "services": {
+                "shop": {"stable": "blue", "plan": "careful", "timeouts": {"drain": "3s"}, "versions": versions}
+            },
+        }
+        self.file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")  # JSON is YAML
 
     async def start_gatekeeper(self) -> None:
         """Start it and wait until it answers readyz. Raises DemoError with the end of its log."""
@@ -130,9 +167,13 @@ class Stage:
             else:
                 return
 
-    async def call(self, method: str, path: str, body: object = None) -> Any:
+    async def call(self, method: str, path: str, body: object = None, accept: str = "application/json") -> Any:
         """One request to the admin socket. Raises ClientError."""
-        return (await asyncio.to_thread(self.client.call, method, path, body=body)).data
+        return (await asyncio.to_thread(self.client.call, method, path, body=body, accept=accept)).data
+
+    async def call_second(self, method: str, path: str, body: object = None) -> Any:
+        """The same over TCP, by the second person. Raises ClientError."""
+        return (await asyncio.to_thread(self._second.call, method, path, body=body)).data
 
     async def seen(self, name: str) -> Mapping[str, Any]:
         """What the version's own process has seen: ``served`` requests of users, ``last`` in monotonic seconds."""
@@ -164,11 +205,13 @@ class Stage:
         return ""
 
 
-def _free_port() -> int:
-    """A port that was free a moment ago; who takes it in between makes gatekeeper's start fail, and say so."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago; who takes one in between makes gatekeeper's start fail, and say so."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def _fetch(url: str) -> bytes:

@@ -5,9 +5,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from gatekeeper.interface import render
+from gatekeeper.interface.failures import objects
 
 COLUMNS = ("service", "stable", "version", "weight", "share", "requests/s", "errors", "p50/p99 ms", "backends")
 RIGHT = frozenset({"weight", "share", "requests/s", "errors", "p50/p99 ms", "backends"})
+
+
+def picture(data: Mapping[str, Any]) -> list[render.Part]:
+    head = headline(data)
+    return [*([head] if head else []), table(data), *remarks(data)]
 
 
 def services_of(data: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -45,29 +51,98 @@ def table(data: Mapping[str, Any]) -> render.Table:
 
 def _live(details: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
     live = details.get("live") or {}
-    backends = details.get("backends", [])
-    ready = sum(1 for backend in backends if backend.get("state") == "ready")
-    latency = "/".join(render.milliseconds(live.get(key)) for key in ("p50", "p99"))
     return (
         render.percent(live.get("share")),
         render.rate(live.get("rate")),
         render.percent(live.get("errors")),
-        latency if live.get("p50") is not None else render.NOTHING,
-        f"{ready}/{len(backends)}",
+        latency(live, "p50", "p99"),
+        backends(details),
     )
 
 
+def latency(live: Mapping[str, Any], *quantiles: str) -> str:
+    """``2.10/8.40`` milliseconds."""
+    if live.get(quantiles[0]) is None:
+        return render.NOTHING
+    return "/".join(render.milliseconds(live.get(quantile)) for quantile in quantiles)
+
+
+def backends(version: Mapping[str, Any]) -> str:
+    """``1/2``: ready ones of all."""
+    found = objects(version.get("backends"))
+    return f"{sum(1 for one in found if one.get('state') == 'ready')}/{len(found)}"
+
+
+def name_of(backend: Mapping[str, Any]) -> str:
+    """Its id: the url, and the address where the url's host name has several."""
+    return str(backend.get("id") or backend.get("url") or "")
+
+
 def remarks(data: Mapping[str, Any]) -> list[str]:
-    """What is not as it should be, one per line: what gatekeeper says of itself, backends and workers that are not
-    ready.
+    """What is not as it should be or as one would think, one per line: what gatekeeper says of itself, changes that
+    wait to be confirmed, releases, versions that are stopped or not what the file says, backends and workers that are
+    not ready.
     """
     lines = [str(problem) for problem in data.get("problems", [])]
+    lines += [_waiting(change) for change in objects(data.get("pending"))]
     for service in services_of(data):
+        name = str(service.get("name"))
+        lines += _released(service)
         for version, details in service.get("versions", {}).items():
-            for backend in details.get("backends", []):
-                if backend.get("state") != "ready":
-                    reason = f": {backend['reason']}" if backend.get("reason") else ""
-                    lines.append(f"{service.get('name')} {version} {backend.get('url')} {backend.get('state')}{reason}")
-    workers = [worker for worker in data.get("workers", []) if isinstance(worker, dict)]
-    lines += [f"worker {one.get('pid')} is {one.get('state')}" for one in workers if one.get("state") != "ready"]
+            lines += (f"{name} {version} {remark}" for remark in _of_version(name, version, details))
+        lines += (f"{name} {version} is retired; the file still names it" for version in service.get("retired") or [])
+    workers = objects(data.get("workers"))
+    lines += [_of_worker(one) for one in workers if one.get("state") != "ready"]
     return [render.clean(line) for line in lines]
+
+
+def _of_worker(worker: Mapping[str, Any]) -> str:
+    if worker.get("pid") is not None:
+        return f"worker {worker['pid']} is {worker.get('state')}"
+    ended = worker.get("last_end")
+    return f"worker slot {worker.get('index')} is empty" + (f": {ended}" if ended else "")
+
+
+def _waiting(change: Mapping[str, Any]) -> str:
+    revision, services = change.get("revision"), render.listing(change.get("services") or [])
+    return (
+        f"revision {revision} of {change.get('actor')} ({services}) undoes itself at "
+        f"{render.moment(change.get('deadline'))} unless confirmed: gatekeeper confirm {revision}"
+    )
+
+
+def _released(service: Mapping[str, Any]) -> list[str]:
+    """The release that is under way, and what it waits for; or the old version that is kept after one."""
+    lines, name = [], service.get("name")
+    if release := service.get("release"):
+        waiting = f"; waits for {' and '.join(release['waiting'])}" if release.get("waiting") else ""
+        lines.append(f"{name} release {release.get('id')} is {release.get('headline')}{waiting}")
+    if kept := service.get("retained"):
+        until = render.moment(kept.get("until"))
+        lines.append(f"{name} {kept.get('version')} is kept until {until}: gatekeeper rollback {name} brings it back")
+    return lines
+
+
+def _of_version(service: str, version: str, details: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if tripped := details.get("tripped"):
+        lines.append(
+            f"was stopped by the trip-wire at {render.moment(tripped.get('at'))}: {tripped.get('reason')}; "
+            f"gatekeeper reset {service} {version}"
+        )
+    draining = details.get("draining")
+    if draining is not None:
+        over = draining <= time.time()
+        lines.append(
+            "is drained: no requests until it is given weight or deployed again"
+            if over
+            else f"drains until {render.moment(draining)}"
+        )
+    if details.get("differs_from_file"):
+        lines.append("is as it was deployed; the file says something else")
+    for backend in objects(details.get("backends")):
+        state = backend.get("state")
+        if state != "ready" and not (state == "draining" and draining is not None):
+            reason = f": {backend['reason']}" if backend.get("reason") else ""
+            lines.append(f"{name_of(backend)} {state}{reason}")
+    return lines

@@ -4,22 +4,19 @@ The four options are accepted before the verb and after it, the later one wins: 
 line they have just typed.
 """
 
-import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from gatekeeper import places
-from gatekeeper.interface import render
-from gatekeeper.interface.client import Client, ClientError, read_token
-
-COMPLETION_TIMEOUT = 0.5
-"""Seconds that pressing TAB may take."""
+from gatekeeper.interface import reach, render
+from gatekeeper.interface.client import TIMEOUT, Client, read_token
+from gatekeeper.interface.failures import USAGE, ClientError
 
 
 @dataclass(slots=True)
@@ -30,7 +27,7 @@ class Session:
     as_json: bool = False
     yes: bool = False
 
-    def client(self, timeout: float | None = None) -> Client:
+    def client(self, *, timeout: float = TIMEOUT, patience: float = reach.PATIENCE) -> Client:
         """The client of the gatekeeper named by options, else by the environment, else at the default places."""
         if self.socket and self.url:
             raise click.UsageError("--socket and --url name two different places; give one")
@@ -41,13 +38,12 @@ class Session:
         token_file = self.token_file or os.environ.get("GATEKEEPER_TOKEN_FILE")
         token = read_token(token_file) if token_file else None
         sockets = [path] if path else places.default_socket_candidates()
-        more = {} if timeout is None else {"timeout": timeout}
-        return Client(sockets=() if url else sockets, url=url, token=token, **more)
+        return Client(sockets=() if url else sockets, url=url, token=token, timeout=timeout, patience=patience)
 
     def emit(self, data: Any, text: Callable[[], None]) -> None:
         """Print ``data`` as JSON if asked for, else let ``text`` print for people."""
         if self.as_json:
-            click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+            click.echo(render.as_json(data, indent=2))
         else:
             text()
 
@@ -59,6 +55,12 @@ class Session:
     def asks(self) -> bool:
         """On a terminal, and neither --yes nor --json given: scripts have said what they want."""
         return not (self.yes or self.as_json) and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def again(self, verb: str) -> str:
+        """The command line of another verb to the same gatekeeper, for people to copy."""
+        options = {"--socket": self.socket, "--url": self.url, "--token-file": self.token_file}
+        words = [word for name, value in options.items() if value for word in (name, value)]
+        return shlex.join(["gatekeeper", *words, *verb.split()])
 
     def local(self, *, as_json: bool = True) -> None:
         """Refuse the options that a verb without a gatekeeper to talk to could only ignore."""
@@ -95,21 +97,10 @@ def _option(*names: str, **attributes: Any) -> Callable[[Callable[..., Any]], Ca
     return click.option(*names, expose_value=False, callback=_store, **attributes)
 
 
-def complete_service(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of services, from the running gatekeeper if it answers at once."""
-    del parameter
-    try:
-        found = context.ensure_object(Session).client(COMPLETION_TIMEOUT).get("/v1/status")
-    except (ClientError, click.UsageError):
-        return []  # pressing TAB is no place for an error message
-    names = [str(service.get("name", "")) for service in found.get("services", [])]
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
-
-
 def show_error(error: ClientError, *, as_json: bool) -> None:
     """What happened, where, and the way out, on standard error; problems one per line."""
     if as_json:
-        click.echo(json.dumps(error.document(), indent=2, ensure_ascii=False), err=True)
+        click.echo(render.as_json(error.document(), indent=2), err=True)
         return
     what, lines = render.clean(error.what), [render.problem_line(problem) for problem in error.problems]
     if len(lines) == 1 and lines[0].startswith(what):
@@ -122,3 +113,13 @@ def show_error(error: ClientError, *, as_json: bool) -> None:
     click.echo(f"  where:   {render.clean(error.where)}", err=True)
     if error.way_out:
         click.echo(f"  {error.hint}: {render.clean(error.way_out)}", err=True)
+
+
+def show_usage(error: click.ClickException, *, as_json: bool) -> None:
+    """Wrong usage in the same way: click's text with the usage line for people, one object for programs."""
+    if not as_json:
+        error.show()
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    verb = context.command_path if context is not None else "gatekeeper"
+    show_error(ClientError(error.format_message(), verb, f"{verb} --help", USAGE), as_json=True)

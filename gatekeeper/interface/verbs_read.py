@@ -1,16 +1,16 @@
-"""Verbs that only look: status, explain, events, history."""
+"""Verbs that look at what gatekeeper would decide and at what happened: explain, events."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
-from gatekeeper.interface import overview, render
-from gatekeeper.interface.client import Client, ClientError, Event, UnreachableError, service_path
-from gatekeeper.interface.session import complete_service, current, shared
+from gatekeeper.interface import arguments, completion, render
+from gatekeeper.interface.client import Client, Event
+from gatekeeper.interface.failures import ClientError, UnreachableError
+from gatekeeper.interface.session import current, shared
 
 RECONNECT_FOR = 60.0
 """Seconds of trying to resume a broken event stream: long enough for a restart, short enough to be noticed."""
@@ -18,81 +18,12 @@ RECONNECT_EVERY = 1.0
 
 
 @click.command()
-@click.argument("service", required=False, shell_complete=complete_service)
-@click.option("--watch", is_flag=True, help="Go on showing it until Ctrl-C.")
-@click.option("--interval", type=click.FloatRange(0.2, 3600), default=1.0, show_default=True, help="Seconds between.")
-@shared
-def status(service: str | None, watch: bool, interval: float) -> None:
-    """How it is now.
-
-    Versions, weights, the share that really flows, errors, latency, backends.
-    """
-    session = current()
-    client = session.client()
-
-    def look() -> Any:
-        return client.get(service_path(service)) if service else client.get("/v1/status")
-
-    if not watch:
-        data = look()
-        session.emit(data, lambda: _show(data))
-    elif session.as_json:
-        while True:
-            click.echo(json.dumps(look(), ensure_ascii=False))
-            time.sleep(interval)
-    else:
-        _watch(look, interval)
-
-
-def _show(data: dict[str, Any]) -> None:
-    if head := overview.headline(data):
-        click.echo(head)
-    render.show(overview.table(data))
-    for line in overview.remarks(data):
-        click.echo(line)
-
-
-def _watch(look: Any, interval: float) -> None:
-    """Redraw in place on a terminal, print one picture after the other elsewhere; a pause of the server is shown."""
-    if not sys.stdout.isatty():
-        while True:
-            _show(look())
-            click.echo()
-            time.sleep(interval)
-    from rich.console import Group
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(auto_refresh=False, screen=True) as live:
-        while True:
-            try:
-                data = look()
-            except UnreachableError as error:
-                live.update(Text(f"{error.what} ({error.where}); trying again"), refresh=True)
-            else:
-                texts = [Text(line) for line in (overview.headline(data), *overview.remarks(data)) if line]
-                live.update(Group(texts[0], render.rich_table(overview.table(data)), *texts[1:]), refresh=True)
-            time.sleep(interval)
-
-
-def _pair(separator: str, example: str) -> Any:
-    def parse(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
-        found = []
-        for value in values:
-            name, mark, rest = value.partition(separator)
-            if not (mark and name.strip()):
-                raise click.BadParameter(f"{value!r} does not look like {example}", context, parameter)
-            found.append((name.strip(), rest.strip()))
-        return found
-
-    return parse
-
-
-@click.command()
-@click.argument("service", shell_complete=complete_service)
+@click.argument("service", shell_complete=completion.service)
 @click.argument("target", default="/", metavar="[PATH]")
-@click.option("--header", "headers", multiple=True, callback=_pair(":", "'NAME: VALUE'"), metavar="'NAME: VALUE'")
-@click.option("--cookie", "cookies", multiple=True, callback=_pair("=", "NAME=VALUE"), metavar="NAME=VALUE")
+@click.option(
+    "--header", "headers", multiple=True, callback=arguments.pairs(":", "'NAME: VALUE'"), metavar="'NAME: VALUE'"
+)
+@click.option("--cookie", "cookies", multiple=True, callback=arguments.pairs("=", "NAME=VALUE"), metavar="NAME=VALUE")
 @click.option("--method", default="GET", show_default=True)
 @click.option("--host", metavar="NAME", help="Default: a host of the service.")
 @click.option("--client-ip", metavar="ADDRESS", help="Where the request comes from; default: 127.0.0.1.")
@@ -152,7 +83,7 @@ def events(follow: bool, after: str) -> None:
         session.emit(found, lambda: click.echo("\n".join(map(event_line, found))) if found else None)
         return
     for event in _follow(client, after):
-        click.echo(json.dumps(event.data, ensure_ascii=False) if session.as_json else event_line(event.data))
+        click.echo(render.as_json(event.data) if session.as_json else event_line(event.data))
 
 
 def _follow(client: Client, last_id: str) -> Iterator[Event]:
@@ -188,34 +119,4 @@ def _compact(value: object) -> str:
     return render.clean(value)
 
 
-@click.command()
-@click.argument("service", shell_complete=complete_service)
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, the newest.")
-@shared
-def history(service: str, limit: int) -> None:
-    """The revisions of a service.
-
-    The newest first: when, who, what, why.
-    """
-    session = current()
-    data = session.client().get("/v1/revisions", service=service, limit=str(limit))
-    found = data if isinstance(data, list) else data.get("revisions", [])
-    session.emit(found, lambda: render.show(_history(found)))
-
-
-def _history(revisions: list[dict[str, Any]]) -> render.Table:
-    rows = [
-        (
-            str(one.get("revision", "")),
-            render.moment(one.get("at")),
-            str(one.get("actor", "")),
-            str(one.get("action", "")),
-            render.weights(one.get("weights") or {}),
-            str(one.get("note") or ""),
-        )
-        for one in revisions
-    ]
-    return render.Table(("revision", "at", "actor", "action", "weights", "note"), rows, frozenset({"revision"}))
-
-
-VERBS = (status, explain, events, history)
+VERBS = (explain, events)

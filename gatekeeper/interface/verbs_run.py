@@ -13,7 +13,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from gatekeeper.interface import render
-from gatekeeper.interface.client import DONE, USAGE
+from gatekeeper.interface.failures import DONE, USAGE
 from gatekeeper.interface.session import current, shared
 
 FILE = click.Path(dir_okay=False)
@@ -55,7 +55,7 @@ def check(file: str) -> int:
         problems = [asdict(problem) for problem in error.problems]
     if problems:
         if session.as_json:
-            click.echo(json.dumps({"valid": False, "file": file, "problems": problems}, indent=2, ensure_ascii=False))
+            click.echo(render.as_json({"valid": False, "file": file, "problems": problems}, indent=2))
         else:
             for problem in problems:
                 click.echo(render.problem_line(problem), err=True)

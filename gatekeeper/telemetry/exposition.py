@@ -23,6 +23,8 @@ from gatekeeper.telemetry.totals import OTHER_CODE, Histogram, Totals, read
 from gatekeeper.telemetry.window import Window
 
 _PAIR: Final = ("service", "version")
+STATES: Final = ("pending", "ready", "ejected", "draining")
+CAUSES: Final = ("check", "requests")
 
 # Prometheus writes bounds as its clients do, "1.0" and "+Inf"; OpenMetrics requires exactly this form.
 _BOUNDS: Final = (*(str(bound) for bound in BUCKETS), "+Inf")
@@ -32,8 +34,10 @@ _BOUNDS: Final = (*(str(bound) for bound in BUCKETS), "+Inf")
 class View:
     """What the supervisor knows without asking anyone.
 
-    ``backends``: service -> version -> backend URL -> ``ready``, ``pending``, ``ejected`` or ``draining``; a backend
-    that is not named counts as ready. ``started`` is wall seconds. ``workers`` is how many are serving now.
+    ``backends``: service -> version -> backend id -> ``ready``, ``pending``, ``ejected`` or ``draining``; a version
+    that is not named has the backends of its definition, all ready. ``started`` is wall seconds. ``workers`` is how
+    many are serving now, ``memory`` the bytes of each slot's, 0 while it starts. ``ejections``: service, version and
+    cause -> how many. ``problems`` is how many the status names.
     """
 
     state: State | None
@@ -41,6 +45,9 @@ class View:
     workers: int
     restarts: int
     backends: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    ejections: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    memory: Sequence[int] = ()
+    problems: int = 0
 
 
 class Exposition(Collector):
@@ -52,8 +59,12 @@ class Exposition(Collector):
         names: Callable[[], Mapping[int, Name]],
         view: Callable[[], View],
         window: Window,
+        *,
+        counted: Callable[[], Sequence[Block]] | None = None,
     ) -> None:
+        """``counted`` are those of ``blocks`` and what earlier programs counted, see ``carry``."""
         self._blocks = blocks
+        self._counted = counted or blocks
         self._names = names
         self._view = view
         self._window = window
@@ -66,35 +77,58 @@ class Exposition(Collector):
         return encoder(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
-        blocks = self._blocks()
+        blocks, counted = self._blocks(), self._counted()
         view = self._view()
-        yield from _traffic({name: read(blocks, slot) for slot, name in self._names().items()})
-        yield from _workers(blocks, view)
+        yield from _traffic({name: read(counted, slot) for slot, name in self._names().items()})
+        yield from _workers(blocks, counted, view)
         if view.state is not None:
-            yield from self._release(view.state, view.backends)
+            yield from self._release(view.state)
+            yield from _backends(view.state, view)
 
-    def _release(self, state: State, backends: Mapping[str, Mapping[str, Mapping[str, str]]]) -> Iterator[Metric]:
+    def _release(self, state: State) -> Iterator[Metric]:
         """What operators decided, and what it comes to."""
         yield GaugeMetricFamily("gatekeeper_revision", "Revision of the accepted state.", value=state.revision)
         weight = GaugeMetricFamily("gatekeeper_weight", "Weight of a version in its service's split.", labels=_PAIR)
         share = GaugeMetricFamily(
             "gatekeeper_share", "Part of the service's requests that reached the version lately, 0 to 1.", labels=_PAIR
         )
-        up = GaugeMetricFamily(
-            "gatekeeper_backend_up", "1 when the backend takes requests, else 0.", labels=(*_PAIR, "backend")
+        tripped = GaugeMetricFamily(
+            "gatekeeper_tripped", "1 when the trip-wire took the version's weight, else 0.", labels=_PAIR
         )
         for service, known in state.services.items():
             weights = known.running.split.weights
-            for version, definition in known.definition.versions.items():
+            for version in known.definition.versions:
                 weight.add_metric((service, version), float(weights.get(version, 0)))
                 part = self._window.live(service, version).share
                 if part is not None:
                     share.add_metric((service, version), part)
-                states = backends.get(service, {}).get(version, {})
-                for backend in definition.backends:
-                    ready = states.get(backend.url, "ready") == "ready"
-                    up.add_metric((service, version, backend.url), float(ready))
-        yield from (weight, share, up)
+                tripped.add_metric((service, version), float(version in known.running.tripped))
+        yield from (weight, share, tripped)
+
+
+def _backends(state: State, view: View) -> Iterator[Metric]:
+    """Which backends get requests."""
+    up = GaugeMetricFamily(
+        "gatekeeper_backend_up", "1 when the backend takes requests, else 0.", labels=(*_PAIR, "backend")
+    )
+    states = GaugeMetricFamily(
+        "gatekeeper_backend_state",
+        "1 for the state a backend is in, 0 for others.",
+        labels=(*_PAIR, "backend", "state"),
+    )
+    ejections = CounterMetricFamily(
+        "gatekeeper_ejections", "Times a backend was ejected, by what ejected it.", labels=(*_PAIR, "cause")
+    )
+    for service, known in state.services.items():
+        for version, definition in known.definition.versions.items():
+            found = view.backends.get(service, {}).get(version) or {each.url: "ready" for each in definition.backends}
+            for backend, condition in found.items():
+                up.add_metric((service, version, backend), float(condition == "ready"))
+                for each in STATES:
+                    states.add_metric((service, version, backend, each), float(condition == each))
+            for cause in CAUSES:
+                ejections.add_metric((service, version, cause), view.ejections.get((service, version, cause), 0))
+    yield from (up, states, ejections)
 
 
 def _traffic(of: Mapping[Name, Totals]) -> Iterator[Metric]:
@@ -154,13 +188,14 @@ def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
     return result
 
 
-def _workers(blocks: Sequence[Block], view: View) -> Iterator[Metric]:
+def _workers(blocks: Sequence[Block], counted: Sequence[Block], view: View) -> Iterator[Metric]:
     """The processes themselves."""
     yield InfoMetricFamily(
         "gatekeeper_build", "The running program.", {"version": __version__, "python": platform.python_version()}
     )
     yield GaugeMetricFamily("gatekeeper_start_time_seconds", "Wall time the supervisor started.", value=view.started)
     yield GaugeMetricFamily("gatekeeper_workers", "Workers serving.", value=view.workers)
+    yield GaugeMetricFamily("gatekeeper_problems", "Problems that the status names now.", value=view.problems)
     yield CounterMetricFamily("gatekeeper_worker_restarts", "Workers that were replaced.", value=view.restarts)
     revision = GaugeMetricFamily(
         "gatekeeper_worker_revision", "Revision a worker routes by, 0 while it starts.", labels=("worker",)
@@ -168,18 +203,24 @@ def _workers(blocks: Sequence[Block], view: View) -> Iterator[Metric]:
     lag = GaugeMetricFamily(
         "gatekeeper_worker_lag_seconds", "How late a worker's event loop ran its last timer.", labels=("worker",)
     )
+    memory = GaugeMetricFamily(
+        "gatekeeper_worker_memory_bytes", "Resident memory of a worker, 0 while it starts.", labels=("worker",)
+    )
+    for index, size in enumerate(view.memory):
+        memory.add_metric((str(index),), size)
     refused = CounterMetricFamily("gatekeeper_refused", "Connections turned away.", labels=("reason",))
     accepted = closed = dropped = 0
     for index, block in enumerate(blocks):
         revision.add_metric((str(index),), block.integers[REVISION])
         lag.add_metric((str(index),), block.doubles[LAG])
+    for block in counted:
         # Closed is read first: a connection that comes and goes in between may then count as open, never as -1.
         closed += block.integers[CLOSED]
         accepted += block.integers[ACCEPTED]
         dropped += block.integers[LOG_DROPPED]
     for reason in Refusal:
-        refused.add_metric((reason.label,), sum(block.integers[REFUSED + reason] for block in blocks))
-    yield from (revision, lag, refused)
+        refused.add_metric((reason.label,), sum(block.integers[REFUSED + reason] for block in counted))
+    yield from (revision, lag, memory, refused)
     yield GaugeMetricFamily("gatekeeper_connections", "Client connections open.", value=max(0, accepted - closed))
     yield CounterMetricFamily("gatekeeper_accepted", "Client connections accepted.", value=accepted)
     yield CounterMetricFamily(

@@ -37,6 +37,17 @@ class Slots:
         self._retired: dict[Name, None] = {}  # longest retired first
         self._unused = FIRST_SLOT
 
+    def restore(self, names: Mapping[int, Name]) -> None:
+        """Go on with the slots of an earlier program (``names()`` there), all of them retired until they are assigned.
+
+        To be called first. What this block has no room for is left out.
+        """
+        for slot, name in sorted(names.items()):
+            if FIRST_SLOT <= slot < self._capacity and name not in self._slots:
+                self._slots[name] = slot
+                self._retired[name] = None
+                self._unused = max(self._unused, slot + 1)
+
     def assign(self, existing: Iterable[Name]) -> dict[str, dict[str, int]]:
         """Slots for all versions of a state about to be published: service -> version -> slot.
 
@@ -72,6 +83,11 @@ class Slots:
 
     def _forget(self, name: Name) -> None:
         del self._retired[name], self._slots[name]
+
+    def slot(self, service: str, version: str) -> int | None:
+        """Where a version counts; None where the block has no room for it, or nobody has named it."""
+        found = self._slots.get((service, version))
+        return found if found is not None and found < self._capacity else None
 
     def names(self) -> Mapping[int, Name]:
         """Slot of the block -> (service, version), retired ones included, and the two that are no version's."""

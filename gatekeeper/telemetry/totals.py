@@ -15,7 +15,9 @@ from gatekeeper.telemetry.block import (
     ERRORS,
     FAILOVERS,
     FORCED,
+    HEADER,
     RETRIES,
+    STRIDE,
     SUM,
     TUNNEL_RECEIVED,
     TUNNEL_SENT,
@@ -90,6 +92,18 @@ def read(blocks: Iterable[Block], slot: int) -> Totals:
         if slot < block.capacity and block.used(slot):
             _add(totals, block, slot)
     return totals
+
+
+def answered(blocks: Iterable[Block], slot: int) -> tuple[int, int]:
+    """Answers to requests that no tester forced, and those of them with 5xx: what ``read`` has, many times as fast."""
+    requests = failed = 0
+    for block in blocks:
+        if slot < block.capacity:
+            codes = HEADER + slot * STRIDE + CODES
+            cells = block.integers[codes : codes + CODE_COUNT]
+            requests += sum(cells)
+            failed += sum(cells[500 - 99 :])
+    return requests, failed
 
 
 def _add(totals: Totals, block: Block, slot: int) -> None:

@@ -119,3 +119,23 @@ def test_a_main_file_that_cannot_be_read_is_a_problem_too(tmp_path, name, why):
     with pytest.raises(ConfigError) as caught:
         load_file(tmp_path / name)
     assert [problem.message for problem in caught.value.problems] == [f"the file cannot be read: {why}"]
+
+
+def test_plans_and_groups_of_included_files_join(tree):
+    plan = "plans: {%s: {steps: [{weight: 100}]}}\n"
+    group = "releases: {both: {services: [m, a], plan: a}}\n"
+    files = {"d__a": service("a") + plan % "a" + group, "d__b": plan % "b"}
+    found = tree(main="include: d/*.yaml\n" + service("m") + plan % "m", **files).releasing
+    assert (list(found.plans), found.groups["both"].services) == (["m", "a", "b"], ("m", "a"))
+
+
+def test_a_plan_or_group_that_two_files_define_is_one_problem_that_names_both(tree):
+    plan = "plans: {p: {steps: [{weight: 100}]}}\n"
+    group = "releases: {g: {services: [a, b]}}\n"
+    main = "include: d/*.yaml\n" + plan + group
+    found = refused(tree, main=main, d__a=service("a") + plan, d__b=service("b") + group)
+    assert [(problem.path, problem.message) for problem in found] == [
+        ("plans.p", "this plan is defined twice"),
+        ("releases.g", "this name is defined twice"),
+    ]
+    assert all("first in" in problem.allowed and "main.yaml" in problem.allowed for problem in found)

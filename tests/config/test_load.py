@@ -63,6 +63,17 @@ def test_a_build_that_looks_like_a_date_stays_a_text(tmp_path):
         ("timeouts: {tunnel: 168h}", "timeouts", model.Timeouts(tunnel=604_800.0)),
         ("retries: {attempts: 0, budget: 2.5%, on_stable: true}", "retries", model.Retries(0, 0.025, on_stable=True)),
         ("retries: {budget: 20}", "retries", model.Retries(budget=0.2)),
+        ("ejection: off", "ejection", None),
+        ('ejection: "off"', "ejection", None),
+        ("ejection: {}", "ejection", model.Ejection()),
+        (
+            "ejection: {failures: 3, errors: 20%, within: 5s, for: 1s, most: 1m, keep: 75}",
+            "ejection",
+            model.Ejection(3, 0.2, 5.0, 1.0, 60.0, 0.75),
+        ),
+        ("slow_start: 30s", "slow_start", 30.0),
+        ("trip: off", "trip", None),
+        ("trip: {errors: 10%, within: 2s, min: 5}", "trip", model.Trip(0.1, 2.0, 5)),
         ("skew: 12h", "skew", 43200.0),
         ("skew: 0", "skew", 0.0),
         ("strip_prefix: true", "strip_prefix", True),
@@ -111,6 +122,12 @@ def test_a_key_of_a_service_is_read(load, keys, part, value):
         ('log: {access: "off"}', "log", model.Log("off")),
         ("admin: {http: 127.0.0.1:9900}", "admin_http", "127.0.0.1:9900"),
         ("admin: {socket: /run/a.sock}", "admin_socket", "/run/a.sock"),
+        (
+            "admin: {users: {anna: {role: admin, groups: [product]}, 'DOM\\bob': {}}}",
+            "admin_users",
+            {"anna": model.User(model.Role.ADMIN, ("product",)), "DOM\\bob": model.User(model.Role.OPERATOR)},
+        ),
+        ("dns: {refresh: 1m}", "dns", model.Dns(refresh=60.0)),
     ],
 )
 def test_a_key_of_the_whole_program_is_read(load, keys, part, value):
@@ -176,10 +193,13 @@ rules:
 
 
 def test_a_health_check_is_read(tmp_path):
-    health = "{path: /up?x=1, status: [200, 204], interval: 500ms, timeout: 100ms, rise: 1, fall: 5}"
+    health = (
+        "{path: /up?x=1, status: [200, 204], body_contains: ok, interval: 500ms, timeout: 100ms, rise: 1, fall: 5, "
+        "jitter: 25%}"
+    )
     text = f"services: {{s: {{versions: {{v: {{backends: 'http://h:1', health: {health}}}}}}}}}"
     found = load_text(text, "x", tmp_path).services["s"].versions["v"].health
-    assert found == model.HealthCheck("/up?x=1", (200, 204), 0.5, 0.1, 1, 5)
+    assert found == model.HealthCheck("/up?x=1", (200, 204), "ok", 0.5, 0.1, 1, 5, 0.25)
 
 
 def test_two_services_may_share_a_host_or_a_prefix(tmp_path):

@@ -95,8 +95,21 @@ SERVICE = [
     ("skew: !!str 1h", "skew", "YAML tags mean nothing here"),
     ("mirror: {to: green, percent: 5}", "mirror", "is not available yet"),
     ("analysis: {on: yes}", "analysis", "is not available yet"),
-    ("trip: {}", "trip", "is not available yet"),
+    ("trip: false", "trip", "takes off or a mapping", "did you mean off?"),
+    ("trip: on", "trip", "takes off or a mapping", "off, or a mapping"),
+    ("trip: {errors: 0}", "trip.errors", "is too small", "from 1 to 100"),
+    ("trip: {min: 0}", "trip.min", "is too small"),
+    ("trip: {within: 100ms}", "trip.within", "is too small", "from 200ms to 1m"),
+    ("ejection: no", "ejection", "takes off or a mapping", "did you mean off?"),
+    ("ejection: {fro: 10s}", "ejection.fro", "unknown key", "did you mean for?"),
+    ("ejection: {failures: off}", "ejection.failures", "a bare yes, no, on or off is ambiguous"),
+    ("ejection: {keep: 101%}", "ejection.keep", "is too large"),
+    ("ejection: {most: 5s}", "ejection.most", "most is less than for", "at least 10s"),
+    ("ejection: {for: 10m}", "ejection.for", "most is less than for", "at most 5m"),
+    ("slow_start: 2h", "slow_start", "is too large"),
     ("guard: {}", "guard", "is not available yet"),
+    ("plans: {}", "plans", "unknown key", "did you mean plan?"),
+    ("notify: []", "notify", "unknown key"),
 ]
 
 TOP = [
@@ -134,10 +147,14 @@ TOP = [
     ("log: {access: jsno}", "log.access", "is not one of the words", "did you mean json?"),
     ("log: {access: on}", "log.access", "is not one of the words"),
     ("log: {level: warn}", "log.level", "is not one of the words", "did you mean warning?"),
-    ("plans: {}", "plans", "is not available yet"),
+    ("trip: {min: 1}", "trip", "unknown key"),
+    ("dns: {refresh: 0}", "dns.refresh", "needs a unit"),
+    ("dns: {refresh: 1s, timeuot: 1s}", "dns.timeuot", "unknown key", "did you mean timeout?"),
+    ("admin: {users: {anna: {role: root}}}", "admin.users.anna.role", "is not one of the words", "operator or admin"),
+    ("admin: {users: {anna: {groups: ['a b']}}}", "admin.users.anna.groups[0]", "is not a name"),
+    ("admin: {users: {'a:b': {}}}", 'admin.users."a:b"', "is not the name of a user", "uid:NUMBER"),
     ("flags: {new: {on: false}}", "flags", "is not available yet"),
-    ("freeze: []", "freeze", "is not available yet"),
-    ("notify: []", "notify", "is not available yet"),
+    ("guard: {}", "guard", "is not available yet", "analysis, flags, guard"),
 ]
 
 
@@ -193,6 +210,8 @@ VERSION = [
     ("{backends: ['http://h'], health: {status: ok}}", ".health.status", "is not a whole number"),
     ("{backends: ['http://h'], health: {interval: 1ms}}", ".health.interval", "is too small"),
     ("{backends: ['http://h'], health: {rise: 0}}", ".health.rise", "is too small"),
+    ("{backends: ['http://h'], health: {jitter: 60%}}", ".health.jitter", "is too large", "from 0 to 50"),
+    ("{backends: ['http://h'], health: {body_contains: \"a\\nb\"}}", ".health.body_contains", "holds a control"),
     ("{backends: ['http://h'], health: true}", ".health", "takes a mapping"),
     ("http", "", "takes a mapping"),
 ]

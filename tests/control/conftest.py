@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -13,17 +13,22 @@ import aiohttp
 import pytest
 
 from gatekeeper.clock import ManualClock
+from gatekeeper.config.versions import load_version, version_schema
 from gatekeeper.control.admin import Admin
-from gatekeeper.control.auth import Actor, Role, Tokens
+from gatekeeper.control.auth import Actor
 from gatekeeper.control.controller import Controller
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.parts import Parts
+from gatekeeper.control.releases.checks import Examiner
+from gatekeeper.control.releases.notify import Notifier
+from gatekeeper.control.releases.runner import Runner
 from gatekeeper.control.start import first_state
 from gatekeeper.control.store import Store
+from gatekeeper.control.tokens import Tokens
 from gatekeeper.control.views import Sights
 from gatekeeper.core import routing
 from gatekeeper.core.command import Rollback, SetSplit
-from gatekeeper.core.model import Backend, Definition, Service, Settings, State, Testers, Version
+from gatekeeper.core.model import Backend, Definition, Role, Service, Settings, State, Testers, Version
 from gatekeeper.errors import GatekeeperError
 
 
@@ -100,16 +105,42 @@ class Files:
 
     definition: Definition
     problem: GatekeeperError | None = None
+    local: bool | None = None
+    """Whether the last text came from this machine's own."""
 
     def file(self) -> Definition:
         if self.problem is not None:
             raise self.problem
         return self.definition
 
-    def text(self, text: str) -> Definition:
+    def text(self, text: str, *, local: bool) -> Definition:
+        self.local = local
         if self.problem is not None:
             raise self.problem
         return small(*(service(name, *versions) for name, versions in json.loads(text).items()))
+
+    def version(self, service: str, name: str, document: Mapping[str, Any], like: Version) -> Version:
+        return load_version(service, name, document, "/nowhere", like)
+
+    def version_schema(self) -> dict[str, Any]:
+        return version_schema()
+
+
+@dataclass
+class Proof:
+    """What checking new backends comes to: ``failed`` by backend, and what was asked. ``hold`` stops it until set."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[tuple[str, Version, float]] = field(default_factory=list)
+    hold: asyncio.Event | None = None
+
+    async def __call__(self, service: str, version: Version, seconds: float) -> dict[str, str]:
+        self.asked.append((service, version, seconds))
+        self.began.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        return self.failed
 
 
 @dataclass
@@ -122,6 +153,7 @@ class World:
     clock: ManualClock
     files: Files
     parts: Parts
+    proof: Proof
     not_ready: list[str] = field(default_factory=list)
 
     def split(self, name: str = "shop", /, **weights: int) -> SetSplit:
@@ -146,7 +178,10 @@ class World:
         }
 
 
-DEFINITION = small(service("shop", "blue", "green", testers=Testers(keys=("k" * 32,))), service("cart", "v1", "v2"))
+DEFINITION = small(
+    service("shop", "blue", "green", testers=Testers(keys=("k" * 32,))),
+    service("cart", "v1", "v2", path_prefix="/cart"),
+)
 
 
 @asynccontextmanager
@@ -188,6 +223,12 @@ async def make_world(path: Path, definition: Definition = DEFINITION, **replaced
             not_ready=lambda: not_ready,
             started=clock.wall(),
         )
+        proof = Proof()
+
+        async def well(*_: Any) -> str:
+            return ""
+
+        examiner = Examiner(probe=well, ids=lambda *ids: ids[2:], directory=str(path.parent), clock=clock)
         parts = Parts(
             controller=controller,
             store=store,
@@ -196,13 +237,18 @@ async def make_world(path: Path, definition: Definition = DEFINITION, **replaced
             loader=files,
             metrics=lambda accept: (b"up 1\n", "text/plain; version=0.0.4"),
             clock=clock,
+            prove=proof,
+            runner=Runner(controller, examiner, lambda *_: 1, clock),
+            notifier=Notifier(lambda: controller.state.releasing.notify, feed.tell, clock),
         )
         try:
-            yield World(path, store, feed, controller, publisher, clock, files, parts, not_ready)
+            yield World(path, store, feed, controller, publisher, clock, files, parts, proof, not_ready)
         finally:
             if publisher.hold is not None:
                 publisher.hold.set()
+            await parts.runner.stop()
             await controller.stop()
+            await examiner.close()
             await feed.stop()
     finally:
         store.close()
@@ -261,7 +307,7 @@ async def api(world: World, tmp_path: Path) -> AsyncIterator[Api]:
         await admin.stop()
 
 
-TOKENS = {role: f"token-of-{role.label}" for role in Role}
+TOKENS = {role: f"token-of-{role.value}" for role in Role}
 
 
 @pytest.fixture
@@ -270,9 +316,9 @@ async def tcp(world: World, tmp_path: Path, free_port: int) -> AsyncIterator[Api
     import hashlib
 
     world.parts.tokens = Tokens(
-        {hashlib.sha256(token.encode()).hexdigest(): Actor(role.label, role) for role, token in TOKENS.items()}
+        {hashlib.sha256(token.encode()).hexdigest(): Actor(role.value, role) for role, token in TOKENS.items()}
     )
-    admin = Admin(world.parts, path=str(tmp_path / "admin.sock"), http=f"127.0.0.1:{free_port}")
+    admin = Admin(world.parts, path=str(tmp_path / "tcp.sock"), http=f"127.0.0.1:{free_port}")
     await admin.start()
     try:
         async with aiohttp.ClientSession() as session:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.control.admin import routes
+from gatekeeper.control.api.codes import CODES
+from gatekeeper.control.api.routes import operations
+from gatekeeper.control.statefile import StoreError
 from gatekeeper.core import passes
 from gatekeeper.errors import GatekeeperError
 
@@ -36,7 +38,14 @@ async def test_status_tells_everything_an_operator_asks_first(world, api):
     assert (shop["name"], shop["stable"], shop["split"]) == ("shop", "blue", {"blue": 100, "green": 0})
     blue = shop["versions"]["blue"]
     assert blue["backends"] == [
-        {"url": "http://127.0.0.1:9001", "weight": 1, "state": "ready", "reason": "the check passes", "since": 0.0}
+        {
+            "url": "http://127.0.0.1:9001",
+            "id": "http://127.0.0.1:9001",
+            "weight": 1,
+            "state": "ready",
+            "reason": "the check passes",
+            "since": 0.0,
+        }
     ]
     assert blue["live"]["errors"] == pytest.approx(1 / 200)
     assert blue["live"]["share"] == 0.5
@@ -45,6 +54,21 @@ async def test_status_tells_everything_an_operator_asks_first(world, api):
 async def test_status_shows_that_the_state_file_takes_no_writes(world, api):
     world.controller.trouble = "disk full"
     assert (await api("GET", "/v1/status"))[1]["problems"] == ["the state file does not take writes: disk full"]
+
+
+async def test_status_shows_that_events_cannot_be_stored_although_nobody_asked_for_a_change(world, api, monkeypatch):
+    async def full(*_):
+        raise StoreError("state.db", "cannot be used (disk full)", "free space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "tell", full)
+        world.feed.tell({"kind": "worker_died"})
+        await world.feed.flush()
+    problem = "the state file does not take writes: state.db: cannot be used (disk full); free space"
+    assert (await api("GET", "/v1/status"))[1]["problems"] == [problem]
+    world.feed.tell({"kind": "worker_replaced"})
+    await world.feed.flush()
+    assert (await api("GET", "/v1/status"))[1]["problems"] == []
 
 
 async def test_a_service_is_shown_with_its_definition_and_without_its_secrets(world, api):
@@ -118,6 +142,7 @@ async def test_a_split_is_answered_with_its_revision_and_who_took_it_up(world, a
             {"path": "services.shop.split", "before": {"blue": 100, "green": 0}, "after": {"blue": 90, "green": 10}}
         ],
         "workers": {"acknowledged": 2, "total": 2},
+        "confirm_by": None,
     }
 
 
@@ -200,9 +225,17 @@ async def test_a_configuration_from_the_body_runs_and_says_how_long(world, api):
     body = '{"shop": ["blue", "green", "red"], "cart": ["v1", "v2"]}'
     status, document, _ = await api("PUT", "/v1/config", data=body)
     assert (status, document["revision"]) == (200, 2)
-    assert "until the next reload or restart" in document["note"]
+    assert "until the next reload, or until a restart finds the file edited" in document["note"]
     assert list(world.controller.state.services["shop"].definition.versions) == ["blue", "green", "red"]
     assert (await api("PUT", "/v1/config", data=b"\xff"))[0] == 400
+
+
+async def test_a_configuration_from_afar_is_read_as_such(world, api, tcp):
+    body = '{"shop": ["blue", "green"], "cart": ["v1", "v2"]}'
+    await api("PUT", "/v1/config", data=body)
+    assert world.files.local is True, "on the socket by the user gatekeeper runs as"
+    await tcp.with_token("token-of-admin")("PUT", "/v1/config", data=body)
+    assert world.files.local is False
 
 
 # Passes and explaining.
@@ -274,15 +307,37 @@ async def test_explain_follows_hosts_and_prefixes(world, api, definition_of, mad
 
 def test_the_document_names_every_endpoint_with_its_role_and_every_code(world):
     text = (ROOT / "docs" / "admin-api.md").read_text()
-    for (method, path), (role, _) in routes(world.parts).items():
-        row = f"| `{method} {path.replace('{service}', 'S')}` | {role.label if role is not None else 'everybody'} |"
+    for operation in operations(world.parts):
+        names = {"service": "S", "version": "V", "revision": "N", "release": "ID"}
+        path = operation.path.format_map(names)
+        role = operation.role.value if operation.role is not None else "everybody"
+        row = f"| `{operation.method} {path}` | {role} |"
         assert row in text, row
+    for code, known in CODES.items():
+        row = f"| `{code}` | {', '.join(map(str, known.statuses))} | {known.meaning} |"
+        assert row in text, row
+
+
+def test_the_table_of_codes_holds_every_code_with_its_statuses_and_no_other():
     room = ROOT / "gatekeeper"
-    sources = [*(room / "control").glob("*.py"), *(room / "core").glob("*.py")]
-    made = r'(?:ProblemError|Refused)\(\s*\d+,\s*"(\w+)"'
-    codes = {code for source in sources for code in re.findall(made, source.read_text())}
-    assert len(codes) > 20
-    assert {code for code in codes if f"| `{code}` |" not in text} == set()
+    made = re.compile(r'(?:ProblemError|Refused)\(\s*(\d+),\s*"(\w+)"')
+    found = {}
+    for source in [*(room / "control").rglob("*.py"), *(room / "core").rglob("*.py")]:
+        for status, code in made.findall(source.read_text()):
+            found.setdefault(code, set()).add(int(status))
+    assert len(found) > 30
+    # Those of documents that are read carry their code as an argument, and a 404 is made by what was not found.
+    apart = {
+        "bad_request": 400,
+        **dict.fromkeys(("unknown_service", "unknown_version"), 404),
+        **dict.fromkeys(("nothing_to_confirm", "which_revision"), 409),
+        **dict.fromkeys(("invalid_file", "invalid_version"), 422),
+    }
+    for code, status in apart.items():
+        found.setdefault(code, set()).add(status)
+    assert {code: sorted(statuses) for code, statuses in sorted(found.items())} == {
+        code: sorted(known.statuses) for code, known in sorted(CODES.items())
+    }
 
 
 async def test_a_failure_of_its_own_tells_nothing_of_the_inside(world, api, monkeypatch, caplog):

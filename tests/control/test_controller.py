@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from gatekeeper.control import controller as module
+from gatekeeper.control import line
 from gatekeeper.control.store import StoreError
 from gatekeeper.core.command import Refused, Reload
 
@@ -238,7 +239,7 @@ async def test_a_queue_that_is_full_refuses_and_the_waiting_ones_are_carried_out
     await asyncio.sleep(0.05)
     waiting = [
         asyncio.create_task(world.controller.submit(world.split(blue=1, green=green)))
-        for green in range(2, module.QUEUE + 2)
+        for green in range(2, line.QUEUE + 2)
     ]
     await asyncio.sleep(0)
     refusal = await refused(world, world.split(blue=1, green=999))
@@ -253,7 +254,7 @@ async def test_a_queue_that_is_full_refuses_and_the_waiting_ones_are_carried_out
 
 
 async def test_a_reply_that_takes_too_long_says_that_the_outcome_is_unknown(world, monkeypatch):
-    monkeypatch.setattr(module, "REPLY_SECONDS", 0.05)
+    monkeypatch.setattr(line, "REPLY_SECONDS", 0.05)
     world.publisher.hold = asyncio.Event()
     refusal = await refused(world, world.split(blue=1, green=1))
     assert (refusal.status, refusal.code) == (504, "outcome_unknown")

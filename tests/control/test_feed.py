@@ -11,7 +11,7 @@ from gatekeeper.control import feed as module
 from gatekeeper.control import stream
 from gatekeeper.control.admin import Admin
 from gatekeeper.control.feed import DroppedError, TooManyWatchersError
-from gatekeeper.control.store import StoreError
+from gatekeeper.control.store import Audit, StoreError
 
 
 async def until(condition):
@@ -116,6 +116,94 @@ async def test_stopping_writes_what_was_told(world):
     assert (await world.store.last_events(1))[0].kind == "worker_died"
 
 
+def refusal(n=0):
+    return Audit(1.5, "ben", "token", "split", "shop", None, "refused", f"no {n}")
+
+
+async def audited(world):
+    return [row.detail for row in reversed(await world.store.audit(limit=1000)) if row.outcome == "refused"]
+
+
+async def test_what_is_noted_for_the_audit_is_stored_behind_in_order(world):
+    for n in range(3):
+        world.feed.note(refusal(n))
+    await world.feed.flush()
+    assert await audited(world) == ["no 0", "no 1", "no 2"]
+    assert world.feed.latest == 1, "it is no event"
+
+
+async def test_a_store_that_hangs_costs_bounded_memory_and_the_oldest_notes(world):
+    async with world.feed.order:
+        for n in range(module.BACKLOG + 50):
+            world.feed.note(refusal(n))
+        assert world.feed.lost == 50
+    await world.feed.flush()
+    assert await audited(world) == [f"no {n}" for n in range(50, module.BACKLOG + 50)]
+
+
+async def test_a_note_that_cannot_be_stored_is_in_the_log(world, monkeypatch, caplog):
+    async def note(_rows):
+        raise StoreError("f", "is full", "free space")
+
+    monkeypatch.setattr(world.store, "note", note)
+    world.feed.note(refusal(7))
+    await world.feed.flush()
+    assert [record.audit["detail"] for record in caplog.records if record.message == "audit not stored"] == ["no 7"]
+
+
+async def test_flushing_waits_for_what_is_being_written(world, monkeypatch):
+    go, real = asyncio.Event(), world.store.note
+
+    async def slow(rows):
+        await go.wait()
+        await real(rows)
+
+    monkeypatch.setattr(world.store, "note", slow)
+    world.feed.note(refusal())
+    await asyncio.sleep(0.02)
+    flushing = asyncio.create_task(world.feed.flush())
+    await asyncio.sleep(0.02)
+    assert not flushing.done()
+    go.set()
+    await flushing
+    assert await audited(world) == ["no 0"]
+
+
+async def test_a_paused_feed_writes_nothing_and_loses_nothing(world):
+    world.feed.tell({"kind": "before"})
+    await world.feed.pause()
+    assert (await world.store.last_events(1))[0].kind == "before"
+    world.feed.tell({"kind": "during"})
+    world.feed.note(refusal())
+    await asyncio.sleep(0.05)
+    assert (await world.store.last_events(1))[0].kind == "before"
+    world.feed.resume()
+    await settled(world, 3)
+    await world.feed.flush()
+    assert (await world.store.last_events(1))[0].kind == "during"
+    assert await audited(world) == ["no 0"]
+
+
+async def test_a_paused_feed_can_be_stopped_and_writes_what_it_kept_back(world):
+    await world.feed.pause()
+    world.feed.tell({"kind": "worker_died"})
+    await asyncio.wait_for(world.feed.stop(), 5)
+    assert (await world.store.last_events(1))[0].kind == "worker_died"
+
+
+async def test_a_feed_without_its_store_tells_the_log_and_those_who_watch(world, caplog):
+    watcher = world.feed.watch()
+    await world.feed.pause()
+    await world.store.hand_over()
+    with caplog.at_level("INFO", "gatekeeper.events"):
+        world.feed.tell({"kind": "stopped", "cut": 0})
+        world.feed.part()
+        event = await watcher.next(1)
+    assert (event.id, event.kind, event.data) == (0, "stopped", {"cut": 0})
+    assert [record.levelname for record in caplog.records] == ["INFO"], "no error: it is as it should be"
+    await world.store.take_back()
+
+
 class Stream:
     """A client of server-sent events that reads when told to."""
 
@@ -205,16 +293,15 @@ async def test_a_stream_that_resumes_does_not_tell_of_a_change_before_every_work
 
 
 async def test_what_is_not_stored_any_more_is_said_to_be_missed(world, api):
-    for _ in range(3):
+    for _ in range(6):
         world.feed.tell({"kind": "x"})
-    await settled(world, 4)
-    world.store._connection.execute("DELETE FROM events WHERE id <= 3")
+    await settled(world, 7)
+    world.store._connection.execute("DELETE FROM events WHERE id NOT IN (4, 7)")
     async with Stream(api, **{"Last-Event-ID": "1"}) as events:
-        assert await events.next() == (
-            None,
-            {"kind": "missed", "from": 2, "to": 3, "reason": "not stored any more"},
-        )
+        assert await events.next() == (None, {"kind": "missed", "from": 2, "to": 3, "reason": "not stored any more"})
         assert (await events.next())[0] == 4
+        assert await events.next() == (None, {"kind": "missed", "from": 5, "to": 6, "reason": "not stored any more"})
+        assert (await events.next())[0] == 7
 
 
 async def test_a_client_that_does_not_read_is_dropped_and_the_controller_never_waits_for_it(world, api, monkeypatch):

@@ -126,9 +126,13 @@ async def test_a_broken_pair_is_refused_once_and_the_old_one_stays(bench):
     assert bench.events[0]["reason"] == "key is not the key of this certificate"
     assert bench.cert() == bench.old.cert.read_text()
     assert bench.sent == []
+    files = f"{bench.paths.cert} and {bench.paths.key}"
+    why = "key is not the key of this certificate"
+    assert bench.keyring.troubles() == [f"{files} cannot be used, what was in force before stays: {why}"]
     bench.put(bench.new)
     await bench.look()
     assert bench.kinds() == ["certificate_refused", "certificate_renewed"]
+    assert bench.keyring.troubles() == []
 
 
 @pytest.mark.parametrize("what", ["gone", "empty", "garbage"])
@@ -236,6 +240,8 @@ async def test_one_that_has_ended_before_the_start_serves_and_is_told_of(bench):
     await bench.keyring.open(bench.state)
     assert bench.kinds() == ["certificate_expired"]
     assert bench.keyring.material.pairs
+    (trouble,) = bench.keyring.troubles()
+    assert trouble.startswith(f"{bench.paths.cert} and {bench.paths.key}: the certificate has expired, on ")
 
 
 async def test_a_clients_pair_is_examined_as_one(bench):

@@ -1,14 +1,13 @@
 """Workers left behind by a killed supervisor are found, and nobody else is touched."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
 
 import pytest
 
-from gatekeeper.control.orphans import Identity, WorkerTable, identify
+from gatekeeper.control.orphans import Identity, Orphans, identify
 
 MARK = "marked-as-a-worker"
 LOYAL = (
@@ -35,8 +34,14 @@ def start():
 
 
 @pytest.fixture
-def table(tmp_path):
-    return WorkerTable(tmp_path / "state.db.workers", MARK)
+def orphans(tmp_path):
+    return Orphans(str(tmp_path / "state.db"), MARK)
+
+
+@pytest.fixture
+def worker(start, tmp_path):
+    """``worker(LOYAL)`` is one whose supervisor is gone: at least it is no child of process 1."""
+    return lambda code, parent=1: start(code, "-X", f"gatekeeper={parent}:{tmp_path / 'state.db'}", MARK)
 
 
 async def reaped(process):
@@ -44,45 +49,56 @@ async def reaped(process):
     return await asyncio.to_thread(process.wait, 5)
 
 
-def test_recorded_workers_that_still_run_are_found_again(table, start):
-    alive, dead = start(LOYAL, MARK), start(LOYAL, MARK)
-    table.record([alive.pid, dead.pid])
+def test_workers_of_this_state_that_lost_their_supervisor_are_found(orphans, worker):
+    alive, dead = worker(LOYAL), worker(LOYAL)
     dead.kill()
     dead.wait()
-    assert [found.pid for found in table.survivors()] == [alive.pid]
+    assert [found.pid for found in orphans.found()] == [alive.pid]
 
 
-def test_a_process_that_is_no_worker_is_not_taken_for_one(table, start):
-    table.record([start(LOYAL, "something-else").pid])
-    assert table.survivors() == []
+def test_a_worker_whose_supervisor_lives_is_its_own_business(orphans, worker):
+    worker(LOYAL, os.getpid())
+    assert orphans.found() == []
 
 
-def test_a_pid_that_passed_to_a_later_process_is_not_taken_for_the_worker(table, start, tmp_path):
-    worker = start(LOYAL, MARK)
-    table.record([worker.pid])
-    path = tmp_path / "state.db.workers"
-    path.write_text(json.dumps({"workers": [[worker.pid, identify(worker.pid).started - 1]]}))
-    assert table.survivors() == []
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-X", "gatekeeper=1:{state}", "something-else"),
+        ("-X", "gatekeeper=1:{state}.other", MARK),
+        ("-X", "gatekeeper=one:{state}", MARK),
+        ("-X", "gatekeeper", MARK),
+        (MARK,),
+    ],
+)
+def test_a_process_that_is_no_worker_of_this_state_is_not_taken_for_one(orphans, start, tmp_path, arguments):
+    start(LOYAL, *(each.format(state=tmp_path / "state.db") for each in arguments))
+    assert orphans.found() == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"workers": 3}', '{"workers": [["x", 1]]}', '{"workers": [[1]]}'])
-def test_a_damaged_table_means_no_survivors(table, tmp_path, text):
-    (tmp_path / "state.db.workers").write_text(text)
-    assert table.survivors() == []
-
-
-def test_the_table_is_gone_when_there_is_nobody_to_remember(table, start, tmp_path):
-    table.record([start(LOYAL, MARK).pid])
-    table.record([])
-    table.record([])
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_orphans_that_still_drain_stay_in_the_table(table, start):
-    old, new = start(LOYAL, MARK), start(LOYAL, MARK)
-    table.record([old.pid])
-    table.record([new.pid], kept=table.survivors())
-    assert {found.pid for found in table.survivors()} == {old.pid, new.pid}
+def test_what_a_supervisor_starts_is_found_once_it_is_gone(tmp_path):
+    """By the very command that starts workers, here without one: the supervisor ends as by kill -9."""
+    state = str(tmp_path / "state.db")
+    code = (
+        "import os, subprocess, sys, time\n"
+        "from gatekeeper.control.worker_process import worker_command\n"
+        f"program, *words = worker_command({state!r})\n"
+        "words[words.index('-m')] = '-c'\n"
+        "words[-1:] = ['import time; print(flush=True); time.sleep(60)', words[-1]]\n"
+        "child = subprocess.Popen([program, *words], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as supervisor:
+        pid = int(supervisor.stdout.readline())
+        try:
+            assert Orphans(state).found() == []
+            supervisor.kill()
+            supervisor.wait()
+            assert [found.pid for found in Orphans(state).found()] == [pid]
+        finally:
+            os.kill(pid, 9)
 
 
 def test_a_zombie_is_nobody(start):
@@ -92,25 +108,29 @@ def test_a_zombie_is_nobody(start):
     assert identify(process.pid) is None
 
 
-async def test_an_orphan_that_drains_is_waited_for(table, start):
-    worker = start(LOYAL, MARK)
-    table.record([worker.pid])
-    assert await table.end(table.survivors(), 5, settle=5) == []
-    assert await reaped(worker) == 0
+async def test_an_orphan_that_drains_is_waited_for(orphans, worker):
+    process = worker(LOYAL)
+    assert await orphans.end(orphans.found(), 5, settle=5) == []
+    assert await reaped(process) == 0
 
 
-async def test_an_orphan_that_does_not_end_is_killed_when_its_time_is_over(table, start):
-    worker = start(STUBBORN, MARK)
-    table.record([worker.pid])
-    left = await table.end(table.survivors(), 5, settle=0.1)
-    assert [one.pid for one in left] == [worker.pid]
-    assert await table.reap(left, 0.1) == 1
-    assert await reaped(worker) == -9
+async def test_an_orphan_that_does_not_end_is_killed_when_its_time_is_over(orphans, worker):
+    process = worker(STUBBORN)
+    left = await orphans.end(orphans.found(), 5, settle=0.1)
+    assert [one.pid for one in left] == [process.pid]
+    assert await orphans.reap(left, 0.1) == 1
+    assert await reaped(process) == -9
 
 
-async def test_a_stranger_with_the_same_pid_is_not_signalled(table, start):
-    stranger = start(LOYAL, MARK)
+async def test_a_stranger_with_the_same_pid_is_not_signalled(orphans, worker):
+    stranger = worker(LOYAL)
     old = Identity(stranger.pid, identify(stranger.pid).started - 1)
-    assert await table.end([old], 1, settle=0.1) == []
-    assert await table.reap([old], 0.1) == 0
+    assert await orphans.end([old], 1, settle=0.1) == []
+    assert await orphans.reap([old], 0.1) == 0
     assert stranger.poll() is None
+
+
+async def test_orphans_whose_sockets_others_use_are_told_by_a_signal_of_its_own(orphans, worker):
+    process = worker(LOYAL.replace("SIGTERM", "SIGUSR1"))
+    assert await orphans.end(orphans.found(), 5, settle=5, shared=True) == []
+    assert await reaped(process) == 0

@@ -1,6 +1,7 @@
 """What goes down to the workers, compared with what a worker then has."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
@@ -40,7 +41,8 @@ def merged(services, message):
         if entry is None:
             del services[name]
         else:
-            services[name] = codec.load(ServiceState, entry["state"])
+            kept = {} if "definition" in entry["state"] else {"definition": codec.dump(services[name].definition)}
+            services[name] = codec.load(ServiceState, entry["state"] | kept)
     return services
 
 
@@ -61,6 +63,14 @@ def test_a_change_of_one_split_costs_one_service():
     assert message["settings"] is None
     assert list(message["services"]) == ["s7"]
     assert message["services"]["s7"]["slots"] == {"blue": 2, "green": 3}
+
+
+def test_a_change_of_one_split_does_not_send_the_definition_again():
+    old = State(1, Settings(), {"shop": service_state("shop", 100)})
+    running = service_state("shop", 90).running
+    new = State(2, old.settings, {"shop": replace(old.services["shop"], running=running)})
+    assert list(publish.changes(old, new, slots(new))["services"]["shop"]["state"]) == ["running"]
+    assert merged(old.services, received(publish.changes(old, new, slots(new)))) == new.services
 
 
 def test_the_union_of_two_pictures_keeps_the_old_and_believes_the_new():

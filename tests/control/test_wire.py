@@ -1,6 +1,7 @@
 """What requests may be: bodies, parameters, conditions; and every refusal as one problem document."""
 
 import asyncio
+import json
 from contextlib import suppress
 from io import BytesIO
 
@@ -206,3 +207,63 @@ async def test_what_is_no_route_is_a_problem_document_too(api):
     assert (status, problem["code"], headers["Content-Type"]) == (404, "not_found", "application/problem+json")
     status, problem, headers = await api("DELETE", "/v1/status")
     assert (status, headers["Allow"], problem["allowed"]) == (405, "GET", "methods: GET")
+
+
+async def said(world, data):
+    """What comes back on the socket for these very bytes, until it is closed: status line, head and document."""
+    reader, writer = await asyncio.open_unix_connection(str(world.path.with_name("admin.sock")))
+    writer.write(data)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head, json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /v1/status HTTP/9.9\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /v1/status?x=" + b"y" * 70_000 + b" HTTP/1.1\r\nHost: g\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\r\nHost: g\r\nX: " + b"y" * 70_000 + b"\r\n\r\n",
+        b"GET /v1/status HTTP/1.1\r\nHost: g\r\nContent-Length: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+    ],
+)
+async def test_what_is_no_request_gets_a_problem_document_too(world, api, data, caplog):
+    head, problem = await said(world, data)
+    assert head.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+    assert b"application/problem+json" in head
+    assert b"Python" not in head
+    assert (problem["code"], problem["status"]) == ("bad_request", 400)
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_note_of_full_length_in_any_script_fits_into_a_request_line(world, api):
+    note = "界" * 1_000
+    assert (await api("PUT", SPLIT, json={"green": 1}, params={"note": note}))[0] == 200
+    assert (await world.store.revisions(limit=1))[0].note == note
+
+
+async def test_what_is_repeated_of_a_header_need_not_be_text(world, api):
+    request = b"GET /v1/events?follow=0 HTTP/1.1\r\nHost: g\r\nConnection: close\r\nLast-Event-ID: \xff\x84\r\n\r\n"
+    head, problem = await said(world, request)
+    assert b" 400 " in head.splitlines()[0]
+    assert "Last-Event-ID" in problem["detail"]
+
+
+async def test_of_very_many_mistakes_a_bounded_number_is_listed(api):
+    status, problem, _ = await api("POST", "/v1/reload", json={f"k{n}": 1 for n in range(2_000)})
+    assert (status, len(problem["problems"])) == (422, 101)
+    assert problem["problems"][-1]["message"] == "1900 more problems are not listed"
+    body = {f"v{n}": n for n in range(1_001)}
+    status, problem, _ = await api("PUT", SPLIT, json=body)
+    assert (status, problem["code"]) == (422, "invalid_weights")
+    assert "at most 1000" in problem["problems"][0]["message"]
+
+
+async def test_whole_numbers_may_be_written_with_a_fraction_of_nothing(api):
+    await api("PUT", SPLIT, json={"green": 1})
+    assert (await api("POST", ROLLBACK, data=b'{"to": 1.0}'))[0] == 200
+    for wrong in (b'{"to": 1.5}', b'{"to": true}', b'{"to": "1"}', b'{"to": 1e400}'):
+        assert (await api("POST", ROLLBACK, data=wrong))[0] in (400, 422), wrong

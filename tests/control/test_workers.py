@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gatekeeper.channel import encode
 from gatekeeper.control.pace import Pace
 from gatekeeper.control.publish import Acks
 from gatekeeper.control.sockets import Listeners
@@ -49,11 +50,20 @@ def assign(current):
 
 
 @asynccontextmanager
-async def fleet_of(workers=1, *, pace=QUICK, start=True, **vices):
+async def fleet_of(workers=1, *, pace=QUICK, start=True, warm=dict, hear=lambda *_: None, **vices):
     events, memories = [], [Memory() for _ in range(workers)]
     listeners = Listeners.open(("127.0.0.1:0",), workers)
     os.environ["FAKE_WORKER"] = json.dumps(vices)
-    fleet = Fleet(memories, [listeners.slot(i) for i in range(workers)], assign, events.append, command=FAKE, pace=pace)
+    fleet = Fleet(
+        memories,
+        [listeners.slot(i) for i in range(workers)],
+        assign,
+        events.append,
+        command=FAKE,
+        pace=pace,
+        warm=warm,
+        outcomes=hear,
+    )
     fleet.events, fleet.memories, fleet.listeners = events, memories, listeners
     try:
         if start:
@@ -299,3 +309,44 @@ async def test_stopping_during_a_back_off_does_not_wait_for_it():
         await until(lambda: fleet.events and fleet.events[-1]["replaced_in"] == 60.0)
         async with asyncio.timeout(5):
             await fleet.drain(1)
+
+
+# Versions that leave, backends that fail
+
+
+async def test_every_worker_says_what_became_of_a_version_it_was_told_to_leave():
+    async with fleet_of(2) as fleet:
+        answers = [worker.leaving("shop", "green") for worker in fleet.workers]
+        for worker in fleet.workers:
+            worker.send(encode({"type": "leave", "service": "shop", "version": "green", "seconds": 1.0}))
+        assert await asyncio.wait_for(asyncio.gather(*answers), 5) == [(2, 1), (2, 1)]
+
+
+async def test_a_worker_that_dies_before_it_has_left_a_version_keeps_nobody_waiting():
+    async with fleet_of(stay=True) as fleet:
+        worker = fleet.workers[0]
+        answer = worker.leaving("shop", "green")
+        os.kill(worker.pid, signal.SIGKILL)
+        assert await asyncio.wait_for(answer, 5) == (0, 0)
+        assert worker.leaving("shop", "green").result() == (0, 0)
+
+
+async def test_what_a_worker_reports_of_backends_comes_with_its_slot_and_the_time_it_was_started():
+    rows = [["shop", "blue", "http://127.0.0.1:9000", 7, 5, "cannot be reached"]]
+    heard = []
+    began = time.monotonic()
+    async with fleet_of(2, outcomes=rows, hear=lambda *what: heard.append(what)):
+        await until(lambda: len(heard) == 2)
+    assert sorted(worker for worker, _, _ in heard) == [0, 1]
+    assert all(began <= started <= time.monotonic() and found == rows for _, started, found in heard)
+
+
+async def test_workers_are_told_how_long_backends_have_been_warming_up_when_they_are_told(tmp_path):
+    log, ages = tmp_path / "log", iter(range(100))
+    async with fleet_of(log=str(log), warm=lambda: {"shop": {"blue": {"a": float(next(ages))}}}) as fleet:
+        fleet.show_backends({"shop": {"blue": {"a": "ready"}}})
+        await until(lambda: len(messages(log, "backends")) == 2)
+        os.kill(fleet.pids[0], signal.SIGKILL)
+        await until(lambda: fleet.view()[0].restarts == 1 and fleet.view()[0].state == "ready")
+        await until(lambda: len(messages(log, "backends")) == 3)
+        assert [m["warm"]["shop"]["blue"]["a"] for m in messages(log, "backends")] == [0.0, 1.0, 2.0]

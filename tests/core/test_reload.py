@@ -277,6 +277,9 @@ CHANGED: dict[str, object] = {
     "retries": Retries(on_stable=True),
     "skew": 60.0,
     "error_pages": {"502": "<p>sorry</p>"},
+    "ejection": model.Ejection(failures=9),
+    "slow_start": 30.0,
+    "trip": None,
 }
 
 

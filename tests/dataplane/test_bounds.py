@@ -7,7 +7,7 @@ import pytest
 
 from gatekeeper.core.model import Limits, Timeouts
 from gatekeeper.dataplane import plane as plane_module
-from gatekeeper.dataplane.downstream import LINGER_SECONDS, MAX_AHEAD
+from gatekeeper.dataplane.parting import LINGER_SECONDS, MAX_AHEAD
 from gatekeeper.dataplane.plane import ENDS_AT_ONCE, MAX_TURNED_AWAY, OTHER_DESCRIPTORS
 from gatekeeper.dataplane.retry import connect_fault
 from gatekeeper.errors import Fault

@@ -3,7 +3,7 @@
 import pytest
 
 from gatekeeper.core.model import Limits, Timeouts
-from gatekeeper.dataplane.downstream import LINGER_SECONDS
+from gatekeeper.dataplane.parting import LINGER_SECONDS
 from tests.dataplane.world import GET, OK, STRANGER, Message, post, request
 
 TIMES = Timeouts(request_head=3, idle=40, response=20)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatekeeper.dataplane.downstream import MAX_AHEAD
+from gatekeeper.dataplane.parting import MAX_AHEAD
 from tests.dataplane.world import GET, OK, Message, post, request
 
 BYE = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.core.model import Timeouts
-from gatekeeper.dataplane.downstream import MAX_AHEAD
+from gatekeeper.dataplane.parting import MAX_AHEAD
 from gatekeeper.dataplane.tunnel import CLOSE_SECONDS, GOODBYE_SECONDS
 from tests.dataplane.tunnels import ASK, AWAY, GO, cells_of, other, tunnel, unmasked
 from tests.dataplane.wires import HIGH_WATER

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from gatekeeper.dataplane import backends
-from gatekeeper.dataplane.backends import IDLE_SECONDS
+from gatekeeper.dataplane import backends, groups
+from gatekeeper.dataplane.roster import IDLE_SECONDS
 from tests.dataplane.world import ALL, GET, OK, Message, request
 
 
@@ -108,7 +108,7 @@ def test_idle_connections_are_bounded(world, monkeypatch):
 
 
 def test_connections_in_all_are_bounded_and_the_client_is_told(world, monkeypatch):
-    monkeypatch.setattr(backends, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(groups, "MAX_CONNECTIONS", 2)
     here = world()
     pairs = [here.asked(GET) for _ in range(2)]
     third = here.client()

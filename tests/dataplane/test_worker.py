@@ -14,7 +14,8 @@ from gatekeeper.core.model import Backend, Definition, Log, Service, Settings, S
 from gatekeeper.core.reload import initial_state
 from gatekeeper.dataplane import worker as module
 from gatekeeper.dataplane.downstream import Downstream
-from gatekeeper.dataplane.worker import Control, Worker, report_exception, resident_bytes
+from gatekeeper.dataplane.process import report_exception, resident_bytes
+from gatekeeper.dataplane.worker import Control, Worker
 from gatekeeper.telemetry import block as cells
 from gatekeeper.telemetry.block import Block
 from tests.dataplane.wires import HandLoop, Wire
@@ -125,6 +126,18 @@ async def test_a_change_touches_only_the_services_it_names(post):
     assert post.plane.snapshot.table.services["blog"] is before["blog"]
 
 
+async def test_a_service_sent_without_a_definition_keeps_the_one_it_has(post):
+    first = state("shop")
+    await post.tell(publish.whole(first, SLOTS))
+    shop = replace(first.services["shop"], running=state("shop", blue=30).services["shop"].running)
+    message = publish.changes(first, State(2, first.settings, {"shop": shop}), SLOTS)
+    assert "definition" not in message["services"]["shop"]["state"]
+    assert await post.tell(message) == [{"type": "ack", "revision": 2}]
+    assert known(post) == {"shop": "30"}
+    nobodys = {**message, "base": 2, "revision": 3, "services": {"blog": message["services"]["shop"]}}
+    assert (await post.tell(nobodys))[0]["type"] == "nack", "a service nobody has defined yet"
+
+
 async def test_a_removed_service_is_gone_and_its_address_answers_404(post):
     first = state("shop", "blog")
     await post.tell(publish.whole(first, SLOTS))
@@ -177,7 +190,7 @@ async def test_a_state_that_makes_no_sense_is_refused_and_the_old_table_goes_on(
 async def test_backends_change_who_is_ready(post):
     await post.tell(publish.whole(state("shop"), SLOTS), READY)
     picture = {"shop": {"blue": {"http://shop-blue:80": "ejected"}}}
-    await post.tell(publish.backends(picture))
+    await post.tell(publish.backends(picture, {}))
     assert post.plane.snapshot.ready[2:4] == [0, 1]
     await post.tell(publish.whole(state("shop", revision=2), SLOTS))
     assert post.plane.snapshot.ready[2:4] == [0, 1], "a new table does not make a backend healthy"

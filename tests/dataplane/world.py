@@ -174,11 +174,11 @@ class World:
                 self._patch.setattr(module, "monotonic", self.clock.monotonic)
 
         async def connect(backend: backends_module.Backend, loop: HandLoop, factory: Any) -> None:
-            attempt = Attempt(loop, backend.url, factory)
+            attempt = Attempt(loop, backend.id, factory)
             self.attempts.append(attempt)
-            if backend.url in self.unreachable:
+            if backend.id in self.unreachable:
                 loop.call_soon(attempt.refuse)
-            elif backend.url not in self.silent:
+            elif backend.id not in self.silent:
                 loop.call_soon(lambda: self.wires.append(attempt.accept()))
             await attempt
 
@@ -215,7 +215,7 @@ class World:
             assert counts.begun == sum(counts.codes.values()) + sum(counts.forced.values())
 
     def known(self) -> Iterable[backends_module.Backend]:
-        return self.plane.backends._known.values()
+        return self.plane.backends.all()
 
     # Acting
 

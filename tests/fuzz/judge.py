@@ -5,8 +5,8 @@ from typing import Any
 
 import h11
 
-from gatekeeper.dataplane.downstream import HEAD, IDLE
 from gatekeeper.dataplane.exchange import Exchange
+from gatekeeper.dataplane.parting import HEAD, IDLE
 from gatekeeper.dataplane.retry import IDEMPOTENT
 from gatekeeper.errors import Fault
 from tests.dataplane.wires import LOW_WATER, Wire

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from gatekeeper.interface import screen
 from gatekeeper.interface.cli import run
+from gatekeeper.interface.session import Session
 
 
 @dataclass
@@ -97,3 +99,30 @@ def gatekeeper(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, s
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A person at a terminal who answers what the test puts into the list."""
+    answers = []
+    monkeypatch.setattr(Session, "asks", property(lambda session: not session.yes))
+    monkeypatch.setattr("click.confirm", lambda *_, **__: answers.pop(0))
+    return answers
+
+
+@pytest.fixture
+def window(monkeypatch):
+    """A terminal of 160 by 40; the list holds what happens while each picture stands, at the end Ctrl-C."""
+    happens = []
+
+    def wait(_keys, seconds):
+        assert seconds <= 1.0
+        if not happens:
+            raise KeyboardInterrupt
+        return happens.pop(0)
+
+    monkeypatch.setattr(screen._Keys, "wait", wait)
+    monkeypatch.setattr(screen, "watched", lambda: True)
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "160"), ("LINES", "40"), ("FORCE_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    return happens

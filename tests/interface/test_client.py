@@ -4,15 +4,8 @@ import json
 import pytest
 from aiohttp import web
 
-from gatekeeper.interface.client import (
-    Client,
-    ClientError,
-    RefusedError,
-    UnreachableError,
-    exit_code_of,
-    read_token,
-    service_path,
-)
+from gatekeeper.interface.client import Client, read_token, service_path
+from gatekeeper.interface.failures import ClientError, RefusedError, UnreachableError, exit_code_of
 
 
 def test_the_first_socket_where_somebody_listens_is_used(admin, tmp_path):
@@ -29,23 +22,6 @@ def test_every_place_that_was_tried_is_named(tmp_path):
     assert str(tmp_path / "a") in caught.value.where
     assert str(tmp_path / "b") in caught.value.where
     assert "--socket" in caught.value.way_out
-
-
-def test_a_socket_that_may_not_be_used_is_not_taken_for_one_where_nobody_listens(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("gatekeeper.interface.client.socket.socket.connect", refuse)
-    with pytest.raises(UnreachableError) as caught:
-        Client(sockets=[str(tmp_path / "a.sock")]).get("/v1/status")
-    assert "Permission denied" in caught.value.where
-    assert "group that owns the socket" in caught.value.way_out
-
-
-def test_a_path_too_long_for_a_socket_is_named_as_such():
-    with pytest.raises(UnreachableError) as caught:
-        Client(sockets=["/run/" + "x" * 120]).get("/v1/status")
-    assert "107 bytes" in caught.value.where
 
 
 def test_the_expected_revision_and_the_token_go_as_headers(admin):
@@ -100,14 +76,89 @@ def test_waiting_for_an_answer_has_an_end(admin):
         Client(sockets=[admin.socket], timeout=0.1).get("/v1/status")
 
 
-def test_a_connection_that_breaks_is_told_from_one_that_cannot_be_made(admin):
-    async def hang_up(request: web.Request) -> web.Response:
-        request.transport.close()
-        return web.Response()
+async def hang_up(request: web.Request) -> web.Response:
+    request.transport.close()
+    return web.Response()
 
+
+def test_a_connection_that_breaks_is_told_from_one_that_cannot_be_made(admin):
     admin.answers["GET", "/v1/status"] = [hang_up]
     with pytest.raises(UnreachableError, match="the connection broke"):
         Client(sockets=[admin.socket]).get("/v1/status")
+
+
+def test_a_write_whose_connection_broke_is_repeated_once_with_the_same_key(admin):
+    admin.answers["POST", "/v1/reload"] = [hang_up]
+    admin.answer("POST", "/v1/reload", {"revision": 2})
+    reply = Client(sockets=[admin.socket]).call("POST", "/v1/reload", body={"a": 1}, expect=1)
+    keys = [asked.headers["Idempotency-Key"] for asked in admin.asked]
+    assert reply.data == {"revision": 2}
+    assert (len(keys), len(set(keys))) == (2, 1)
+    assert [(asked.json, asked.headers["If-Match"]) for asked in admin.asked] == [({"a": 1}, '"1"')] * 2
+
+
+def test_a_look_whose_connection_broke_is_repeated_once(admin):
+    admin.answers["GET", "/v1/status"] = [hang_up]
+    admin.answer("GET", "/v1/status", {"revision": 2})
+    assert Client(sockets=[admin.socket]).get("/v1/status") == {"revision": 2}
+
+
+def test_an_answer_that_breaks_in_the_middle_is_asked_for_again(admin):
+    async def half(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "17"})
+        await response.prepare(request)
+        await response.write(b'{"revi')
+        request.transport.close()
+        return response
+
+    admin.answers["GET", "/v1/status"] = [half]
+    admin.answer("GET", "/v1/status", {"revision": 2})
+    assert Client(sockets=[admin.socket]).get("/v1/status") == {"revision": 2}
+
+
+def test_a_write_that_breaks_twice_is_given_up_and_said_to_be_in_doubt(admin):
+    admin.answers["POST", "/v1/reload"] = [hang_up]
+    with pytest.raises(UnreachableError) as caught:
+        Client(sockets=[admin.socket]).call("POST", "/v1/reload")
+    assert len(admin.asked) == 2
+    assert caught.value.what.startswith("it is not known whether the change was made: the connection broke")
+    assert "gatekeeper history" in caught.value.way_out
+
+
+def test_what_was_not_answered_in_time_is_not_repeated_and_a_write_is_in_doubt(admin):
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.5)
+        return web.Response()
+
+    admin.answers["POST", "/v1/reload"] = [never]
+    with pytest.raises(UnreachableError, match=r"it is not known .*: no answer within 0\.1 s"):
+        Client(sockets=[admin.socket], timeout=0.1).call("POST", "/v1/reload")
+    assert len(admin.asked) == 1
+
+
+def test_a_change_that_could_not_even_be_sent_is_not_in_doubt(tmp_path):
+    with pytest.raises(UnreachableError) as caught:
+        Client(sockets=[str(tmp_path / "nobody")]).call("POST", "/v1/reload")
+    assert caught.value.what == "cannot reach gatekeeper"
+
+
+def test_every_write_has_a_key_of_its_own_and_a_look_has_none(admin):
+    admin.answer("POST", "/v1/reload", {"revision": 2})
+    admin.answer("GET", "/v1/status", {"revision": 2})
+    client = Client(sockets=[admin.socket])
+    for method, path in (("POST", "/v1/reload"), ("POST", "/v1/reload"), ("GET", "/v1/status")):
+        client.call(method, path)
+    first, second, look = (asked.headers.get("Idempotency-Key") for asked in admin.asked)
+    assert len({first, second}) == 2
+    assert len(first) == 32
+    assert look is None
+
+
+def test_a_refusal_is_never_repeated(admin):
+    admin.problem("POST", "/v1/reload", 503, detail="stopping")
+    with pytest.raises(RefusedError):
+        Client(sockets=[admin.socket]).call("POST", "/v1/reload")
+    assert len(admin.asked) == 1
 
 
 def test_events_arrive_one_by_one_and_resume_after_the_last(admin):

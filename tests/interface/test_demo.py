@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from gatekeeper.interface import demo
+from gatekeeper.interface import demo, demo_story, demo_witness
 from gatekeeper.interface.client import UnreachableError
-from gatekeeper.interface.demo import HEADLESS, USERS, BrokenPromiseError, Story, program
+from gatekeeper.interface.demo import HEADLESS, program
 from gatekeeper.interface.demo_load import Answer
 from gatekeeper.interface.demo_stage import DemoError
+from gatekeeper.interface.demo_story import Story
+from gatekeeper.interface.demo_witness import USERS, BrokenPromiseError, Witness, expect_only, expect_share
 
 
 def _answer(status=200, version="blue", lost=""):
@@ -18,11 +20,10 @@ def _answer(status=200, version="blue", lost=""):
 
 
 @pytest.fixture
-def story():
-    stage = SimpleNamespace(
+def stage():
+    return SimpleNamespace(
         port=1, check_alive=lambda: None, log_tail=lambda: "\n    its log", troubles=lambda: "\n    its troubles"
     )
-    return Story(stage, HEADLESS)
 
 
 @pytest.mark.parametrize(
@@ -34,40 +35,41 @@ def story():
         (_answer(status=0, version="", lost="reset"), "1 x reset"),
     ],
 )
-def test_one_wrong_answer_among_many_breaks_the_promise(story, answer, seen):
-    story._expect_only([_answer()] * 100, {"blue"})
+def test_one_wrong_answer_among_many_breaks_the_promise(answer, seen):
+    expect_only([_answer()] * 100, {"blue"})
     with pytest.raises(BrokenPromiseError, match=seen):
-        story._expect_only([*[_answer()] * 100, answer], {"blue"})
+        expect_only([*[_answer()] * 100, answer], {"blue"})
 
 
-@pytest.mark.parametrize("users", [0, 30, 200, USERS])
-def test_a_share_far_from_its_weight_breaks_the_promise(story, users):
-    story._expect_share(USERS // 10, 0.1)
+@pytest.mark.parametrize("users", [0, 5, 100, USERS])
+def test_a_share_far_from_its_weight_breaks_the_promise(users):
+    expect_share(USERS // 10, USERS, 0.1)
     with pytest.raises(BrokenPromiseError, match=f"{users} of {USERS}"):
-        story._expect_share(users, 0.1)
+        expect_share(users, USERS, 0.1)
 
 
-def test_one_percent_must_be_somebody(story):
+def test_five_percent_must_be_somebody():
     with pytest.raises(BrokenPromiseError):
-        story._expect_share(0, 0.01)
+        expect_share(0, 40, 0.05)
 
 
 @pytest.mark.parametrize("wrong", [_answer(status=0, version="", lost="reset"), _answer(status=502, version="")])
-def test_the_account_finds_one_lost_or_failed_request(story, wrong):
-    story._load.answers.extend([_answer(), _answer(status=500, version="green2")])
-    story._settle()
-    story._load.answers.append(wrong)
+def test_the_account_finds_one_lost_or_failed_request(stage, wrong):
+    witness = Witness(stage)
+    witness.load.answers.extend([_answer(), _answer(status=500, version="green2")])
+    assert "1 failed" in witness.settle("green2")
+    witness.load.answers.append(wrong)
     with pytest.raises(BrokenPromiseError):
-        story._settle()
+        witness.settle("green2")
 
 
-async def test_waiting_for_what_never_happens_has_an_end(story, monkeypatch):
+async def test_waiting_for_what_never_happens_has_an_end(stage, monkeypatch):
     async def never():
         return False
 
-    monkeypatch.setattr(demo, "WITHIN", 0.05)
+    monkeypatch.setattr(demo_witness, "WITHIN", 0.05)
     with pytest.raises(DemoError, match=r"nobody came within 0\.05 s\n    its log"):
-        await story._until(never, "nobody came")
+        await Witness(stage).until(never, "nobody came")
 
 
 @pytest.mark.parametrize(
@@ -78,25 +80,82 @@ async def test_waiting_for_what_never_happens_has_an_end(story, monkeypatch):
         (TimeoutError(), "it was not done within 180 s\n    its troubles"),
     ],
 )
-async def test_whatever_breaks_is_told_with_what_the_log_says(story, monkeypatch, error, said):
+async def test_whatever_breaks_is_told_with_what_the_log_says(stage, monkeypatch, error, said):
     async def tell():
         await asyncio.sleep(0)
         raise error
 
+    story = Story(stage, HEADLESS)
     monkeypatch.setattr(story, "tell", tell)
     with pytest.raises(DemoError, match=said):
-        await demo._play(story, story._stage, HEADLESS)
+        await demo._play(story, stage, HEADLESS)
+
+
+def _releases(monkeypatch, stage, *documents):
+    """A story whose looks at the release see these, the last one again and again."""
+    seen = list(documents)
+
+    async def call(*_, **__):
+        await asyncio.sleep(0)
+        return seen.pop(0) if len(seen) > 1 else seen[0]
+
+    stage.call = call
+    monkeypatch.setattr(demo_witness, "WITHIN", 0.3)
+    return Story(stage, HEADLESS)
+
+
+def _release(state, step=-1):
+    return {"state": state, "active": state not in ("promoted", "rolled_back"), "step": step, "headline": f"so {state}"}
+
+
+async def test_a_release_that_ends_otherwise_than_promised_breaks_the_promise(stage, monkeypatch):
+    story = _releases(monkeypatch, stage, _release("verifying"), _release("rolled_back"))
+    with pytest.raises(BrokenPromiseError, match="the release is so rolled_back, and was to be promoted"):
+        await story._state("promoted")
+    with pytest.raises(BrokenPromiseError, match="before its step 2"):
+        await story._at_step(1)
+
+
+async def test_a_step_is_seen_when_it_is_taken_and_missed_when_it_is_not(stage, monkeypatch):
+    story = _releases(monkeypatch, stage, _release("waiting"), _release("progressing", 0))
+    before = time.monotonic()
+    assert await story._at_step(0) >= before
+    with pytest.raises(DemoError, match="step 2 was not taken"):
+        await story._at_step(1)
+
+
+async def test_a_report_without_the_evidence_breaks_the_promise(stage, monkeypatch):
+    async def call(_method, path, *_, **__):
+        await asyncio.sleep(0)
+        return f"# report of {path}\n"
+
+    stage.call = call
+    with pytest.raises(BrokenPromiseError, match=demo_story.SECOND):
+        await Story(stage, HEADLESS)._report()
 
 
 @pytest.mark.system
-def test_the_demo_shows_a_release_and_a_rollback_within_45_seconds():
+def test_the_demo_shows_a_release_by_a_plan_and_a_faulty_one_caught_within_40_seconds():
     began = time.monotonic()
     command = [sys.executable, "-m", "gatekeeper", "demo", "--headless"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-    for line in ("green has 100 %", "rollback shop", "none lost", "All of it happened"):
-        assert line in done.stdout
-    assert time.monotonic() - began < 45
+    for line in (
+        "deploy shop green",
+        "verify shop green",
+        "refused:",
+        "approves over TCP",
+        "its time has come",
+        "step 3 of 3, 100 %",
+        "rollback shop",
+        "promoted: green is stable",
+        "rolled back",
+        "release report shop",
+        "none lost",
+        "All of it happened",
+    ):
+        assert line in done.stdout, line
+    assert time.monotonic() - began < 40
 
 
 def test_the_demo_names_the_program_so_that_another_terminal_finds_it(monkeypatch, tmp_path):

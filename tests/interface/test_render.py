@@ -1,3 +1,6 @@
+import io
+import json
+
 import pytest
 
 from gatekeeper.interface import render
@@ -62,3 +65,30 @@ def test_weights_are_shown_as_the_verb_takes_them():
 def test_a_moment_that_is_text_stays_as_it_came():
     assert render.moment("2026-11-23T12:00:00Z") == "2026-11-23T12:00:00Z"
     assert render.moment(None) == "-"
+
+
+def test_json_shows_no_character_that_a_terminal_would_obey():
+    data = {"a\x9b31m": ["\x1b[2J", "\u2028", "ü", "\U000e0001"], "b": "\n"}
+    for indent in (None, 2):
+        text = render.as_json(data, indent=indent)
+        assert json.loads(text) == data
+        assert all(character.isprintable() or character == "\n" for character in text)
+        assert "ü" in text
+
+
+def test_on_a_narrow_terminal_the_column_that_gives_way_is_cut_and_no_other():
+    from rich.console import Console
+
+    row = ("17:12:24", "a long text that says more than fits", "operator")
+    table = render.Table(("at", "text", "who"), [row], gives=frozenset({"text"}))
+    console = Console(width=40, file=io.StringIO())
+    console.print(render.rich_table(table, fold=False))
+    lines = [line for line in console.file.getvalue().splitlines() if "17:12" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(" 17:12:24 ")
+    assert "a long text" in lines[0]
+    assert "\N{HORIZONTAL ELLIPSIS}" in lines[0]
+    assert lines[0].rstrip().endswith("operator")
+    console.print(render.rich_table(table))
+    words = " ".join(console.file.getvalue().split())
+    assert "says more" in words

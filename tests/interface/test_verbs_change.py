@@ -4,7 +4,6 @@ import json
 import pytest
 
 from gatekeeper.interface import verbs_change
-from gatekeeper.interface.session import Session
 
 SHOP = {"name": "shop", "revision": 17, "stable": "blue", "split": {"blue": 90, "green": 10}, "versions": {}}
 CHANGED = {
@@ -26,15 +25,6 @@ def shop(admin):
     admin.answer("GET", "/v1/services/shop", SHOP, etag=17)
     admin.answer("PUT", "/v1/services/shop/split", CHANGED, etag=18)
     return admin
-
-
-@pytest.fixture
-def terminal(monkeypatch):
-    """A person at a terminal who answers what the test puts into the list."""
-    answers = []
-    monkeypatch.setattr(Session, "asks", property(lambda session: not session.yes))
-    monkeypatch.setattr("click.confirm", lambda *_, **__: answers.pop(0))
-    return answers
 
 
 def test_a_split_sends_the_weights_and_says_what_became_of_them(shop, gatekeeper):
@@ -181,19 +171,6 @@ def test_a_file_beyond_the_limit_is_not_sent(admin, gatekeeper, tmp_path, monkey
     assert admin.asked == []
 
 
-def test_a_pass_stands_alone_on_standard_output(admin, gatekeeper):
-    admin.answer("POST", "/v1/services/shop/passes", {"pass": "abc.def", "expires": 1_800_000_000})
-    code, out, err = gatekeeper("pass", "issue", "shop", "green", "blue", "--ttl", "2h")
-    assert (code, out) == (0, "abc.def\n")
-    assert "X-Gatekeeper-Version: green" in err
-    assert admin.asked[0].json == {"versions": ["green", "blue"], "ttl": 7200}
-
-
-@pytest.mark.parametrize("ttl", ["0h", "8", "h", "-1h", "1w", "1.5h"])
-def test_a_time_to_live_that_is_no_duration_is_wrong_usage(admin, gatekeeper, ttl):
-    assert gatekeeper("pass", "issue", "shop", "green", f"--ttl={ttl}")[0] == 2
-
-
 def test_json_is_the_reply_as_it_came(admin, gatekeeper):
     admin.answer("POST", "/v1/services/shop/rollback", CHANGED)
     assert json.loads(gatekeeper("rollback", "shop", "--json")[1]) == CHANGED
@@ -212,3 +189,27 @@ def test_mistakes_in_a_file_that_was_sent_are_named_with_its_own_name(admin, gat
     code, _, err = gatekeeper("reload", "--file", str(tmp_path / "new.yaml"))
     assert code == 2
     assert f"{tmp_path}/new.yaml:8: workers: is not a whole number" in err
+
+
+def test_a_rollback_says_what_became_of_the_release(admin, gatekeeper):
+    changes = [
+        {"path": "services.shop.stable", "before": "green", "after": "blue"},
+        {"path": "releases.41.state", "before": "promoted", "after": "rolled_back"},
+        {"path": "releases.41.reason", "before": "", "after": "by ann\x1b"},
+        {"path": "releases.41.retained_until", "before": 1795457492.4, "after": None},
+    ]
+    admin.answer(
+        "POST", "/v1/services/shop/rollback", {"service": "shop", "revision": 9, "base": 8, "changes": changes}
+    )
+    _, out, _ = gatekeeper("rollback", "shop")
+    assert out.splitlines()[1:] == [
+        "  services.shop.stable: green -> blue",
+        "  release 41: promoted -> rolled back (by ann\ufffd)",
+    ]
+
+
+def test_a_difference_names_a_release_that_was_started(admin, gatekeeper):
+    after = {"moves": {"shop": "green", "cart": "v2"}, "plan": "careful", "state": "planned"}
+    changes = [{"path": "releases.41", "before": None, "after": after}]
+    admin.answer("GET", "/v1/revisions/9", {"revision": 9, "diff": 4, "changes": changes})
+    assert gatekeeper("diff", "4", "9")[1] == "release 41: started, shop to green, cart to v2, plan careful\n"

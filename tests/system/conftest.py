@@ -4,8 +4,10 @@ import os
 
 import pytest
 
+from tests.system.operations import Backend, Seen, versions_of
 from tests.system.programs import Gatekeeper, Nginx
 from tests.system.secured import Secured, replace
+from tests.system.team import BROKEN, HEALTH, Team
 from tests.system.wrk import Wrk
 from tests.tls.authority import Authority, Files
 from tests.tls.handshake import trusting
@@ -88,6 +90,68 @@ def shop(nginx, serve):
         return gatekeeper
 
     return start
+
+
+@pytest.fixture
+def team(tmp_path, free_ports, nginx):
+    """``team(plans={...}, service={...})``: people who release nginx ``green`` over nginx ``blue`` in service ``shop``.
+
+    ``clocks`` are a ``Clocks``, ``like`` another team, whose versions it has; ``top`` are keys of the file's top level.
+    """
+    made = []
+
+    def start(service=None, clocks=None, like=None, **top):
+        if like is not None:
+            sides = [like.blue, like.green]
+        else:
+            sides = [nginx(name, BROKEN.format(folder=tmp_path / f"nginx-{name}")) for name in ("blue", "green")]
+        urls = {side.name: side.url for side in sides}
+        versions = {name: {"backends": [url], "build": f"{name}-17", "health": HEALTH} for name, url in urls.items()}
+        folder = tmp_path / f"gatekeeper{len(made)}"
+        gatekeeper = Team(folder, free_ports(2), urls, {"versions": versions, **(service or {})}, **top)
+        made.append(gatekeeper)
+        gatekeeper.blue, gatekeeper.green = sides
+        if clocks is not None:
+            gatekeeper.program = clocks.program
+        gatekeeper.write()
+        return gatekeeper.start()
+
+    yield start
+    for gatekeeper in made:
+        gatekeeper.end()
+        assert "Traceback" not in gatekeeper.said(), gatekeeper.said()
+
+
+@pytest.fixture
+def site(serve, free_ports):
+    """``site(blue=2, green=1, workers=1, ...)``: gatekeeper in front of so many backends of each version, whose moods a
+    test sets: ``gatekeeper.blue[0].status = 503``."""
+    backends = []
+
+    def make(blue=1, green=1, *, workers=1, access="off", start=True, **service):
+        made = {
+            name: [Backend(name, port) for port in free_ports(count)]
+            for name, count in (("blue", blue), ("green", green))
+        }
+        backends.extend([*made["blue"], *made["green"]])
+        shop = {"versions": versions_of(**made), "sticky": {"mode": "none"}, **service}
+        gatekeeper = serve(
+            dict.fromkeys(made, ()), start=start, workers=workers, access=access, services={"shop": shop}
+        )
+        gatekeeper.blue, gatekeeper.green = made.values()
+        return gatekeeper
+
+    yield make
+    for backend in backends:
+        backend.stop()
+
+
+@pytest.fixture
+def seen(request):
+    """What is seen of a row of docs/operations.md while it is tried (``operations.tries``): at the end, all it says."""
+    found = Seen(request.param)
+    yield found
+    assert found.missing() == []
 
 
 @pytest.fixture

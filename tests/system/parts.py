@@ -70,13 +70,13 @@ class Gatekeeper(programs.Gatekeeper):
     """
 
     def __init__(self, folder: Path, port: int, services: Mapping[str, Any], **more: Any) -> None:
-        self.services, self.more = services, more
+        self.services, self.keys = services, more
         super().__init__(folder, port, {})
 
     def document(self, **options: Any) -> dict[str, Any]:
         found = super().document(services=self.services)
-        admin = found["admin"] | self.more.get("admin", {})
-        return found | self.more | {"admin": admin} | options
+        admin = found["admin"] | self.keys.get("admin", {})
+        return found | self.keys | {"admin": admin} | options
 
     def put(self, services: Mapping[str, Any]) -> None:
         self.services = services

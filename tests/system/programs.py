@@ -111,6 +111,12 @@ http {{
             end(self.process)
             self.process = None
 
+    def kill(self):
+        """kill -9 of all of its processes at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
     def lines(self):
         """All requests that the load sent so far, in order of their ends; complete once ``end`` was called."""
         with (self.folder / "access").open(encoding="latin-1") as file:
@@ -152,8 +158,13 @@ class Gatekeeper:
         """``versions``: name -> url or list of urls; the first is stable."""
         self.folder, self.port = folder, port
         self.file, self.socket = folder / "gatekeeper.yaml", folder / "admin.sock"
+        self.state = folder / "state.db"
         self.versions = {name: [urls] if isinstance(urls, str) else list(urls) for name, urls in versions.items()}
         self.processes = []
+        self.program = [sys.executable, "-m", "gatekeeper"]
+        self.environment = None
+        self.more = {}
+        """Further arguments of Popen."""
         folder.mkdir()
         self.write()
 
@@ -169,7 +180,7 @@ class Gatekeeper:
         return {
             "listen": [{"address": f"127.0.0.1:{self.port}"}],
             "admin": {"socket": str(self.socket)},
-            "state": str(self.folder / "state.db"),
+            "state": str(self.state),
             "workers": workers,
             "log": {"access": access},
             "services": services if services is not None else {"shop": shop},
@@ -177,7 +188,9 @@ class Gatekeeper:
 
     def write(self, **options):
         """Write the file anew; options as in ``document``."""
-        self.file.write_text(json.dumps(self.document(**options), indent=2))  # JSON is YAML
+        fresh = self.folder / "fresh.yaml"
+        fresh.write_text(json.dumps(self.document(**options), indent=2))  # JSON is YAML
+        fresh.replace(self.file)  # whole, whoever reads it just now
 
     # The process
 
@@ -185,18 +198,24 @@ class Gatekeeper:
     def process(self):
         return self.processes[-1]
 
-    def start(self):
-        """Start it and wait until it serves."""
+    def launch(self):
+        """Start it and do not wait."""
         number = len(self.processes)
         with (self.folder / f"out{number}").open("wb") as out, (self.folder / f"err{number}").open("wb") as err:
             process = subprocess.Popen(
-                [sys.executable, "-m", "gatekeeper", "serve", "--config", str(self.file)],
+                [*self.program, "serve", "--config", str(self.file)],
+                **{"env": self.environment, **self.more},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
             )
         self.processes.append(process)
+        return process
+
+    def start(self):
+        """Start it and wait until it serves."""
+        process = self.launch()
         until(lambda: process.poll() is not None or self.events("started"), 30, "the start")
         assert process.poll() is None, self.said()
         return self
@@ -214,13 +233,12 @@ class Gatekeeper:
     def worker_pids(self):
         """Every living worker that serves our port, also those whose supervisor is gone."""
         mark = f"127.0.0.1:{self.port}=".encode()
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                arguments = path.read_bytes().split(b"\0")
-                if WORKER in arguments and any(argument.startswith(mark) for argument in arguments):
-                    found.append(int(path.parent.name))
-        return sorted(found)
+        return _pids(lambda words: WORKER in words and any(word.startswith(mark) for word in words))
+
+    def supervisor_pids(self):
+        """Every living supervisor of our file, also one that another one started to hand over to."""
+        mark = str(self.file).encode()
+        return _pids(lambda words: b"serve" in words and mark in words)
 
     def end(self):
         """Kill it and everything it started."""
@@ -228,19 +246,20 @@ class Gatekeeper:
             if process.poll() is None:
                 process.kill()
             process.wait()
-        for pid in self.worker_pids():
+        for pid in (*self.supervisor_pids(), *self.worker_pids()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         until(lambda: not self.worker_pids(), what="the workers' end")
 
     # The admin socket
 
-    def call(self, method, path, body=None, connection=None):
+    def call(self, method, path, body=None, connection=None, fields=None):
         """Status and document. ``connection``: a ``UnixConnection`` to keep, else a fresh one."""
         with contextlib.ExitStack() as stack:
             if connection is None:
                 connection = stack.enter_context(contextlib.closing(UnixConnection(self.socket)))
-            connection.request(method, path, body=None if body is None else json.dumps(body))
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, body=content, headers=fields or {})
             response = connection.getresponse()
             text = response.read()
         return response.status, json.loads(text)
@@ -294,6 +313,16 @@ class Gatekeeper:
         command = [sys.executable, "-m", "gatekeeper", *arguments]
         environment = {**os.environ, "GATEKEEPER_SOCKET": str(self.socket)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+
+def _pids(belongs):
+    """The processes whose command line, as a list of bytes, ``belongs`` to what is looked for."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if belongs(path.read_bytes().split(b"\0")):
+                found.append(int(path.parent.name))
+    return sorted(found)
 
 
 def requests_counted(metrics, version=None, code=None):

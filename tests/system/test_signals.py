@@ -182,6 +182,18 @@ def test_kill_of_everything_in_the_middle_of_changes_loses_no_acknowledged_one(s
     tell(taken_up_without_reply=undecided)
 
 
+def test_a_script_that_wants_log_files_reopened_does_no_harm(shop):
+    """SIGUSR1, as such scripts send it, to the supervisor and to its workers."""
+    gatekeeper = shop(workers=1)
+    [worker] = gatekeeper.workers()
+    for pid in (gatekeeper.process.pid, worker):
+        os.kill(pid, signal.SIGUSR1)
+    until(lambda: "SIGUSR1 refused" in (gatekeeper.folder / "out0").read_text())
+    assert gatekeeper.get().status == 200
+    assert gatekeeper.workers() == [worker]
+    assert gatekeeper.process.poll() is None
+
+
 def test_connections_of_a_draining_worker_are_told_to_go(shop):
     """The last answer on a kept connection says ``Connection: close``; an idle connection is closed at once."""
     gatekeeper = shop(workers=1, timeouts={"drain": "5s"})

@@ -145,11 +145,12 @@ async def test_an_idle_tunnel_outlives_the_response_timeout_and_ends_politely_by
         await until(lambda: backend.codes == [1001])
 
 
-async def test_a_thousand_sockets_survive_a_change_of_weights_a_reload_and_the_end_of_their_version(
+async def test_a_thousand_sockets_survive_a_change_of_weights_and_a_reload_and_leave_with_their_version(
     tmp_path, free_port, echo
 ):
     (blue, blue_end), (green, _) = await echo("blue"), await echo("green")
-    async with running(tmp_path, free_port, shop(blue=blue, green=green)) as gatekeeper, AsyncExitStack() as stack:
+    first = shop("4s", blue=blue, green=green)
+    async with running(tmp_path, free_port, first) as gatekeeper, AsyncExitStack() as stack:
         sockets = []
         for _ in range(MANY // 50):
             batch = [stack.enter_async_context(through(gatekeeper, compression=None)) for _ in range(50)]
@@ -171,16 +172,19 @@ async def test_a_thousand_sockets_survive_a_change_of_weights_a_reload_and_the_e
         await all_answer()
         async with through(gatekeeper) as newcomer:
             assert await ask(newcomer, "who") == "green"
-        gatekeeper.put(shop(blue=blue, green=green | {"build": "2"}))
-        assert (await gatekeeper.admin("POST", "/v1/reload", {}))[0] == 200
-        await all_answer()
-        gatekeeper.put(shop(green=green))
+        gatekeeper.put(shop("4s", blue=blue, green=green | {"build": "2"}))
         assert (await gatekeeper.admin("POST", "/v1/reload", {}))[0] == 200
         await all_answer()
         assert len(blue_end.open) == MANY
         assert not blue_end.codes
-        for socket in sockets:
-            await socket.close()
+        gatekeeper.put(shop("4s", green=green))
+        began = time.monotonic()
+        assert (await gatekeeper.admin("POST", "/v1/reload", {}))[0] == 200
+        await asyncio.gather(*(socket.wait_closed() for socket in sockets))
+        assert time.monotonic() - began < 5
+        assert {socket.close_code for socket in sockets} == {1001}
+        await until(lambda: len(blue_end.codes) == MANY)
+        assert set(blue_end.codes) == {1001}
 
 
 async def test_a_drain_says_goodbye_to_each_at_another_moment(tmp_path, free_port, echo):

@@ -16,9 +16,9 @@ class Visit(NamedTuple):
 class Visitor(threading.Thread):
     """Comes again and again on a fresh connection; notes when it came, when it left, and what went wrong."""
 
-    def __init__(self, gatekeeper):
+    def __init__(self, gatekeeper, fields=None):
         super().__init__()
-        self._gatekeeper = gatekeeper
+        self._gatekeeper, self._fields = gatekeeper, fields
         self._stopped = threading.Event()
         self.visits = []
 
@@ -26,7 +26,7 @@ class Visitor(threading.Thread):
         while not self._stopped.is_set():
             came, problem = time.monotonic(), None
             try:
-                assert self._gatekeeper.get("/visit").status == 200
+                assert self._gatekeeper.get("/visit", self._fields).status == 200
             except (OSError, http.client.HTTPException) as error:
                 problem = error
             self.visits.append(Visit(came, time.monotonic(), problem))

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from gatekeeper import __version__
-from gatekeeper.core.model import Backend, Running, Service, ServiceState, Settings, Split, State, Version
+from gatekeeper.core.model import Backend, Running, Service, ServiceState, Settings, Split, State, Tripped, Version
 from gatekeeper.errors import Source
 from gatekeeper.telemetry.block import BUCKETS, Refusal
 from gatekeeper.telemetry.exposition import Exposition, View
@@ -55,7 +56,7 @@ class Setup:
     def __init__(self, make_block) -> None:
         self.blocks = [make_block(), make_block()]
         self.names = dict(NAMES)
-        self.view = View(_state(), 1_700_000_000.5, workers=2, restarts=3)
+        self.view = View(_state(), 1_700_000_000.5, workers=2, restarts=3, memory=[30_000_000, 0])
         self.window = Window(lambda: self.blocks, lambda: self.names)
         self.exposition = Exposition(lambda: self.blocks, lambda: self.names, lambda: self.view, self.window)
 
@@ -144,6 +145,33 @@ def test_what_operators_decided_and_what_flows(setup):
     assert page.value("gatekeeper_backend_up", **BLUE, backend="http://127.0.0.1:9001") == 1
     assert page.value("gatekeeper_backend_up", **BLUE, backend="unix:/run/b.sock") == 0
     assert page.value("gatekeeper_backend_up", **GREEN, backend="http://127.0.0.1:9002") == 1
+
+
+def test_the_page_tells_why_backends_get_nothing_and_how_often_that_happens(setup):
+    named = "http://app:9001#10.0.0.5"
+    tripped = replace(_state().services["shop"].running, tripped={"green": Tripped(1.0, "5 of 5")})
+    shop = replace(_state().services["shop"], running=tripped)
+    setup.view = View(
+        replace(_state(), services={"shop": shop}), 1.0, 2, 0,
+        {"shop": {"blue": {named: "draining", "http://app:9001": "pending"}}},
+        {("shop", "blue", "check"): 3},
+        [31_000_000, 0],
+        problems=2,
+    )  # fmt: skip
+    page = setup.scrape()
+    assert page.value("gatekeeper_problems") == 2
+    states = {"pending": 0, "ready": 0, "ejected": 0, "draining": 1}
+    for state, value in states.items():
+        assert page.value("gatekeeper_backend_state", **BLUE, backend=named, state=state) == value
+    assert page.value("gatekeeper_backend_up", **BLUE, backend=named) == 0
+    assert page.value("gatekeeper_backend_up", **BLUE, backend="http://127.0.0.1:9001") is None
+    assert page.value("gatekeeper_backend_state", **GREEN, backend="http://127.0.0.1:9002", state="ready") == 1
+    assert page.value("gatekeeper_ejections_total", **BLUE, cause="check") == 3
+    assert page.value("gatekeeper_ejections_total", **BLUE, cause="requests") == 0
+    assert page.value("gatekeeper_tripped", **GREEN) == 1
+    assert page.value("gatekeeper_tripped", **BLUE) == 0
+    assert page.value("gatekeeper_worker_memory_bytes", worker="0") == 31_000_000
+    assert page.value("gatekeeper_worker_memory_bytes", worker="1") == 0
     assert page.value("gatekeeper_share", **BLUE) is None
     setup.window.sample(100.0)
     recorder = Recorder(setup.blocks[1])

@@ -66,3 +66,26 @@ def test_no_two_versions_share_a_slot_and_the_block_is_never_outgrown(history, c
         assert set(slots.names()) <= set(range(capacity))
         assert max(found.values(), default=0) < capacity + 2 * 8
         before = found
+
+
+def test_a_later_program_goes_on_with_the_slots_of_the_one_before():
+    old = Slots(8)
+    assert old.assign([("shop", "blue"), ("shop", "green")]) == {"shop": {"blue": 2, "green": 3}}
+    new = Slots(8)
+    new.restore({slot: name for slot, name in old.names().items() if slot >= 2})
+    assert new.assign([("shop", "green"), ("shop", "red")]) == {"shop": {"green": 3, "red": 4}}
+    assert new.names()[2] == ("shop", "blue")
+
+
+def test_slots_of_a_larger_block_are_left_out():
+    new = Slots(4)
+    new.restore({9: ("shop", "blue"), 0: ("", ""), 3: ("shop", "green")})
+    assert new.assign([("shop", "blue"), ("shop", "green")]) == {"shop": {"blue": 4, "green": 3}}
+
+
+def test_only_a_version_that_counts_in_the_block_has_a_slot_there():
+    slots = Slots(3)
+    slots.assign([("shop", "blue"), ("shop", "green")])
+    assert slots.slot("shop", "blue") == 2
+    assert slots.slot("shop", "green") is None
+    assert slots.slot("shop", "gone") is None

@@ -1,0 +1,223 @@
+"""What a recorder of requests has to hand to the judge, as plainly as it can be said.
+
+This is the reference: sets and dictionaries without bounds, one process, one request after the other. The workers'
+recording is bounded, shared and fast; where it can be exact its seconds must equal these. The rules and their reasons
+are in `gatekeeper.core.judge.second`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from gatekeeper.core.judge.latency import SLOWEST, bucket, score
+from gatekeeper.core.judge.second import SEAL_AFTER, Arm, Backend, Cell, Second, Tally, Totals
+
+NEVER: Final = 2.0
+"""A weight that none grows beyond: the label is known for good."""
+
+
+class Mistake(Enum):
+    """Ways to do it wrong, to show what they do."""
+
+    NONE = "none"
+    PER_REQUEST = "every error of a unit"
+    BY_COMPLETION = "booked to the second in which it ended"
+    FORGET_LATE = "left out, if it had not ended when its second was sealed"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """The first attempt of one request, from its arrival (seconds) on."""
+
+    arrived: float
+    candidate: bool
+    weight: float
+    unit: str | None
+    route: str
+    backend: str
+    counted: bool
+    forced: bool
+    fresh_unit: bool
+    """The first request of its unit in the release: the label was drawn for it."""
+    ended: float | None = None
+    failed: bool = False
+
+
+@dataclass(slots=True)
+class _Arm:
+    requests: int = 0
+    errors: int = 0
+    draws: int = 0
+    draw_errors: int = 0
+    times: dict[int, int] = field(default_factory=dict)
+
+    def sealed(self) -> Arm:
+        return Arm(self.requests, self.errors, self.draws, self.draw_errors, dict(sorted(self.times.items())))
+
+
+class _Cell:
+    def __init__(self) -> None:
+        self.arms = (_Arm(), _Arm())
+        self.routes: dict[str, list[int]] = {}
+
+    def sealed(self, weight: float, *, fresh: bool) -> Cell:
+        routes = {name: Tally(*counts) for name, counts in sorted(self.routes.items())}
+        return Cell(weight, self.arms[0].sealed(), self.arms[1].sealed(), fresh, routes)
+
+
+class Recording:
+    """``begin`` at each arrival, ``end`` when its first attempt has succeeded or failed, ``seal`` as time goes on.
+
+    ``sticky``: labels stick to units. ``routes`` are counted apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        sticky: bool,
+        tolerance: float = 0.05,
+        floor: float = 0.002,
+        routes: tuple[str, ...] = (),
+        mistake: Mistake = Mistake.NONE,
+    ) -> None:
+        self._sticky = sticky and mistake is not Mistake.PER_REQUEST
+        self._tolerance, self._floor = tolerance, floor
+        self._routes = frozenset(routes)
+        self._by_completion = mistake is Mistake.BY_COMPLETION
+        self._forget_late = mistake is Mistake.FORGET_LATE
+        self._next = 0
+        self._open: dict[int, list[Attempt]] = {}
+        self._seen: set[str] = set()
+        self._known: dict[str, tuple[float, float]] = {}
+        """Unit that failed -> it is stable's up to this weight; the highest weight there was then."""
+        self._failed_on: set[tuple[str, str]] = set()
+        self._highest = 0.0
+
+    def begin(
+        self,
+        at: float,
+        *,
+        candidate: bool,
+        weight: float,
+        unit: str | None = None,
+        route: str = "",
+        backend: str = "",
+        counted: bool = True,
+        forced: bool = False,
+    ) -> Attempt:
+        """``counted``: the split drew its label, with probability ``weight``, while both versions had a backend."""
+        first = not self._sticky or (unit is not None and unit not in self._seen)
+        counted = counted and not forced and (unit is not None or not self._sticky)
+        if counted and unit is not None:
+            self._seen.add(unit)
+        attempt = Attempt(at, candidate, weight, unit, route, backend, counted, forced, counted and first)
+        if not self._by_completion:
+            self._book(int(at), attempt)
+        return attempt
+
+    def end(self, attempt: Attempt, at: float, *, failed: bool) -> None:
+        """After its second was sealed this changes nothing."""
+        attempt.ended, attempt.failed = at, failed
+        if self._by_completion:
+            self._book(int(at), attempt)
+
+    def _book(self, second: int, attempt: Attempt) -> None:
+        # A second that was handed on is over, whatever a clock may say.
+        self._open.setdefault(max(second, self._next), []).append(attempt)
+
+    def seal(self, now: float) -> Iterator[Second]:
+        """The seconds that are complete at ``now``, in order, those without a request, too."""
+        while self._next + 1 <= now:
+            attempts = self._open.get(self._next, [])
+            waiting = any(each.ended is None or each.ended > now for each in attempts)
+            if waiting and now < self._next + 1 + SEAL_AFTER:
+                return
+            self._open.pop(self._next, None)
+            yield self._sealed(self._next, attempts, now)
+            self._next += 1
+
+    def _sealed(self, at: int, attempts: list[Attempt], now: float) -> Second:
+        cells: dict[tuple[float, bool], _Cell] = {}
+        totals = ([0, 0], [0, 0])
+        backends: dict[str, list[int]] = {}
+        excluded = unkeyed = 0
+        for attempt in attempts:
+            late = attempt.ended is None or attempt.ended > now
+            if late and self._forget_late:
+                attempt.failed = False
+            failed = attempt.failed or (late and not self._forget_late)
+            if not attempt.forced:
+                totals[attempt.candidate][0] += 1
+                totals[attempt.candidate][1] += failed
+            if not attempt.counted:
+                excluded += 1
+                unkeyed += self._sticky and attempt.unit is None and not attempt.forced
+                continue
+            if attempt.candidate and attempt.backend:
+                counts = backends.setdefault(attempt.backend, [0, 0])
+                counts[0] += 1
+                counts[1] += failed
+            self._count(cells, attempt, failed=failed, late=late)
+        return Second(
+            at=at,
+            cells=tuple(cells[coin].sealed(coin[0], fresh=coin[1]) for coin in sorted(cells)),
+            stable=Totals(*totals[0]),
+            candidate=Totals(*totals[1]),
+            backends={name: Backend(*counts) for name, counts in sorted(backends.items())},
+            excluded=excluded,
+            unkeyed=unkeyed,
+        )
+
+    def _count(self, cells: dict[tuple[float, bool], _Cell], attempt: Attempt, *, failed: bool, late: bool) -> None:
+        weight = attempt.weight
+        self._highest = max(self._highest, weight)
+        cell = cells.setdefault((weight, False), _Cell())
+        arm = cell.arms[attempt.candidate]
+        arm.requests += 1
+        if attempt.fresh_unit:
+            arm.draws += 1
+            arm.draw_errors += failed
+            place = self._place(attempt, failed=failed or late)
+            arm.times[place] = arm.times.get(place, 0) + 1
+        if attempt.route in self._routes:
+            tally = cell.routes.setdefault(attempt.route, [0, 0, 0, 0])
+            tally[attempt.candidate] += 1
+            if failed and self._first_on_route(attempt):
+                tally[2 + attempt.candidate] += 1
+        if not failed:
+            return
+        coin = self._coin(attempt)
+        if coin is not None:
+            cells.setdefault(coin, _Cell()).arms[attempt.candidate].errors += 1
+
+    def _place(self, attempt: Attempt, *, failed: bool) -> int:
+        if failed or attempt.ended is None:
+            return SLOWEST
+        took = attempt.ended - attempt.arrived
+        return score(took, self._tolerance, self._floor) if attempt.candidate else bucket(took)
+
+    def _first_on_route(self, attempt: Attempt) -> bool:
+        if not self._sticky or attempt.unit is None:
+            return True
+        key = attempt.unit, attempt.route
+        first = key not in self._failed_on
+        self._failed_on.add(key)
+        return first
+
+    def _coin(self, attempt: Attempt) -> tuple[float, bool] | None:
+        """The cell of an error: with which probability its label was drawn, and whether anew; None: no coin is left."""
+        weight, unit = attempt.weight, attempt.unit
+        if not self._sticky or unit is None:
+            return weight, False
+        known = self._known.get(unit)
+        if known is None:
+            coin = weight, False
+        else:
+            since, highest = known
+            if weight <= highest:
+                return None
+            coin = (weight - since) / (1 - since), True
+        since = max(weight, known[0] if known else 0.0)
+        self._known[unit] = (NEVER, NEVER) if attempt.candidate else (since, self._highest)
+        return coin

@@ -1,0 +1,382 @@
+"""What clients get, as models: the source of the OpenAPI document, and what the tests hold real answers against."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, RootModel
+
+from gatekeeper.control.api.base import Answer, Share, WallSeconds
+
+State = Literal["pending", "ready", "ejected", "draining"]
+
+
+class OpenApi(RootModel[dict[str, Any]]):
+    """An OpenAPI 3.1 document."""
+
+
+class Alive(Answer):
+    status: Literal["ok"]
+
+
+class Ready(Answer):
+    status: Literal["ready"]
+
+
+# The present
+
+
+class Worker(Answer):
+    """A slot of the data plane; without ``pid`` it is between two processes. The load is what it told last."""
+
+    index: int | None = None
+    pid: int | None
+    state: str
+    revision: int
+    restarts: int | None = None
+    last_end: Annotated[str | None, Field(description="Why the process before this one ended.")] = None
+    connections: int | None = None
+    in_flight: int | None = None
+    lag: Annotated[float | None, Field(description="Seconds its event loop was late.")] = None
+    rss: Annotated[int | None, Field(description="Bytes of memory.")] = None
+
+
+class Backend(Answer):
+    """``id`` tells the addresses of one host name apart; elsewhere it is the url."""
+
+    url: str
+    id: str
+    weight: int
+    state: State
+    reason: str
+    since: WallSeconds | None
+
+
+class Live(Answer):
+    """The last seconds of a version; ``errors`` is the part of its requests that were answered with 5xx."""
+
+    seconds: float
+    requests: int
+    failed: int
+    errors: float | None
+    rate: Annotated[float, Field(description="Requests per second.")]
+    share: Annotated[float | None, Field(description="The part of the service's requests that it really got.")]
+    p50: Annotated[float | None, Field(description="Seconds.")]
+    p95: Annotated[float | None, Field(description="Seconds.")]
+    p99: Annotated[float | None, Field(description="Seconds.")]
+    in_flight: int
+
+
+class Trip(Answer):
+    at: WallSeconds
+    reason: str
+
+
+class Version(Answer):
+    build: str | None
+    origin: Literal["file", "deploy"]
+    differs_from_file: Annotated[bool, Field(description="The file says something else of it; the deploy holds.")]
+    tripped: Annotated[Trip | None, Field(description="Why it may get no weight until a reset.")]
+    draining: Annotated[WallSeconds | None, Field(description="Until when what is under way may end.")]
+    backends: list[Backend]
+    live: Live
+
+
+class Changed(Answer):
+    revision: int
+    at: WallSeconds
+
+
+class Next(Answer):
+    """What happens next by itself: when, and after what."""
+
+    text: str
+    at: WallSeconds | None
+    if_: Annotated[str, Field(alias="if", description="What has to happen first; empty: nothing.")]
+
+
+class BeingReleased(Answer):
+    """The release that is under way."""
+
+    id: int
+    state: str
+    headline: str
+    to: str
+    next: Next | None
+    waiting: list[str]
+
+
+class Retained(Answer):
+    """The version that a rollback of the last release brings back."""
+
+    version: str
+    until: WallSeconds
+
+
+class Service(Answer):
+    name: str
+    hosts: list[str]
+    path_prefix: str
+    stable: str
+    split: Share
+    changed: Changed
+    versions: dict[str, Version]
+    retired: Annotated[list[str], Field(description="Versions that the file names and that were retired.")]
+    release: BeingReleased | None
+    retained: Retained | None
+
+
+class Undo(Answer):
+    revision: int
+    split: Share
+
+
+class ServiceInFull(Service):
+    revision: int
+    rule_splits: dict[str, Share]
+    undo: Annotated[list[Undo], Field(description="What a rollback returns to, the next first.")]
+    definition: Annotated[dict[str, Any], Field(description="What is in force; secrets are counted, not shown.")]
+
+
+class Drained(Answer):
+    """What became of the requests and tunnels of a version that drains; 0 until it is ``done``."""
+
+    until: WallSeconds
+    finished: int
+    cut: int
+    done: bool
+
+
+class VersionInFull(Version):
+    revision: int
+    service: str
+    version: str
+    weight: float
+    drained: Annotated[Drained | None, Field(description="None if it does not drain, or did before a restart.")]
+    definition: dict[str, Any]
+
+
+class Pending(Answer):
+    """A change that undoes itself at ``deadline`` unless it is confirmed."""
+
+    revision: int
+    deadline: WallSeconds
+    actor: str
+    services: list[str]
+
+
+class Webhook(Answer):
+    """Who is told of releases, and how that goes; of the url what names the receiver, no more."""
+
+    url: str
+    events: Annotated[list[str], Field(description="Kinds of events; empty: all of releases.")]
+    state: Literal["ok", "failing"]
+    reason: str
+    since: Annotated[WallSeconds | None, Field(description="Since when it fails.")]
+    tries: Annotated[int, Field(description="Of what is being sent.")]
+    waiting: Annotated[int, Field(description="Events that are not delivered yet.")]
+    delivered: int
+    dropped: int
+    last: Annotated[WallSeconds | None, Field(description="The last delivery.")]
+
+
+class Status(Answer):
+    version: str
+    pid: int
+    started: WallSeconds
+    revision: int
+    ready: bool
+    problems: list[str]
+    pending: list[Pending]
+    workers: list[Worker]
+    services: list[Service]
+    notify: Annotated[list[Webhook], Field(description="The webhooks of the file.")]
+
+
+class Services(Answer):
+    revision: int
+    services: list[Service]
+
+
+# The past
+
+
+class Change(Answer):
+    """``before`` is null for what is new, ``after`` for what is gone."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+class Revision(Answer):
+    revision: int
+    at: WallSeconds
+    actor: str
+    action: str
+    note: str
+    changes: list[Change]
+    splits: Annotated[dict[str, Share], Field(description="Those that this revision set, by service.")]
+    weights: Annotated[Share | None, Field(description="With ?service=: the split that it set there.")] = None
+
+
+class Revisions(Answer):
+    revisions: list[Revision]
+
+
+class PastService(Answer):
+    split: Share
+    definition: Annotated[dict[str, Any] | None, Field(description="Null: it was not kept.")]
+    deployed: list[str]
+    retired: list[str]
+
+
+class RevisionInFull(Revision):
+    services: dict[str, PastService]
+
+
+class Difference(Answer):
+    """What is another in ``revision`` than it was in ``diff``."""
+
+    revision: int
+    diff: int
+    changes: list[Change]
+
+
+class RevisionOrDifference(RootModel[RevisionInFull | Difference]):
+    """With ``?diff=`` a difference."""
+
+
+class Event(Answer):
+    """What happened. Each kind has keys of its own beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    at: WallSeconds
+    kind: str
+    revision: int | None
+
+
+class Events(RootModel[list[Event]]):
+    """The oldest first."""
+
+
+class AuditRow(Answer):
+    id: int
+    at: WallSeconds
+    actor: str
+    via: Annotated[str, Field(description="uid NUMBER, token, signal or gatekeeper.")]
+    action: str
+    service: str
+    revision: int | None
+    outcome: str
+    detail: str
+
+
+class Audit(Answer):
+    audit: Annotated[list[AuditRow], Field(description="The newest first.")]
+
+
+class Removed(Answer):
+    revisions: int
+    events: int
+    audit: int
+
+
+class Pruned(Answer):
+    revision: int
+    oldest: Annotated[int, Field(description="The oldest revision that is left.")]
+    dry_run: bool
+    removed: Removed
+
+
+# What a change comes to
+
+
+class Workers(Answer):
+    acknowledged: Annotated[int, Field(description="Those that route by the new revision.")]
+    total: int
+
+
+class Outcome(Answer):
+    """``revision`` is what is in force after it, with ``dry_run`` what would be; ``base`` what it was made from."""
+
+    revision: int
+    base: int
+    dry_run: bool
+    changes: list[Change]
+    workers: Workers
+    ms: Annotated[float, Field(description="Milliseconds it took.")]
+    confirm_by: Annotated[WallSeconds | None, Field(description="When it undoes itself unless it is confirmed.")]
+
+
+class ServiceOutcome(Outcome):
+    service: str
+    split: Share
+
+
+class VersionOutcome(ServiceOutcome):
+    version: str
+
+
+class ConfigOutcome(Outcome):
+    note: str
+
+
+class DrainOutcome(VersionOutcome):
+    draining: Annotated[WallSeconds | None, Field(description="Until when what is under way may end.")]
+
+
+class Pass(Answer):
+    """``pass`` goes into ``X-Gatekeeper-Pass``."""
+
+    pass_: Annotated[str, Field(alias="pass")]
+    expires: WallSeconds
+    service: str
+    versions: list[str]
+
+
+class Explanation(Answer):
+    service: str
+    version: str
+    reason: str
+    because: str
+    rule: str | None
+    forced: bool
+    probability: float
+    failed_over_from: str | None
+    unavailable: bool
+    sets_cookie: list[str]
+    revision: int
+    note: str | None = None
+
+
+# What goes wrong
+
+
+class Mistake(Answer):
+    """One thing wrong. ``path`` is where in the body, ``?NAME`` a parameter; files have lines, too."""
+
+    model_config = ConfigDict(extra="allow")
+
+    path: str
+    message: str
+    found: str | None = None
+    allowed: str | None = None
+    suggestion: str | None = None
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
+
+class Problem(Answer):
+    """RFC 9457. ``code`` is the word for programs, ``allowed`` the way out, ``problems`` every mistake found."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    allowed: str
+    problems: list[Mistake]
+    revision: Annotated[int | None, Field(description="The current one, where the request met it.")] = None
+    changed: Annotated[list[Revision] | None, Field(description="412: what happened since, newest first.")] = None

@@ -1,0 +1,93 @@
+"""The checks of a plan, made: each looks at a candidate and comes to a finding."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from gatekeeper.clock import Clock
+from gatekeeper.control.releases.candidate import Candidate, arguments, environment
+from gatekeeper.control.releases.finding import Finding
+from gatekeeper.control.releases.output import reported
+from gatekeeper.control.releases.process import Programs
+from gatekeeper.control.releases.released_in import released_in
+from gatekeeper.control.watched import Probe
+from gatekeeper.core.model import HealthCheck
+from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck
+
+ASKED: Final = 16
+"""Backends of one version asked at once."""
+_THREADS: Final = 4
+"""Programs being loaded and tokens being read at once. A disk that hangs stops these threads, and nobody else needs
+them.
+"""
+
+Ids = Callable[[str, str, str], Sequence[str]]
+"""Service, version and url -> the backends that the url stands for, see ``Monitor.ids``."""
+
+
+class Examiner:
+    """Makes checks. ``close`` ends the programs that still run, once nobody waits for them."""
+
+    def __init__(
+        self,
+        *,
+        probe: Probe,
+        ids: Ids,
+        directory: str,
+        clock: Clock,
+        ours: Mapping[str, str] = os.environ,
+    ) -> None:
+        """``directory`` is that of the configuration file, in which programs run; ``ours`` our environment."""
+        self._probe = probe
+        self._ids = ids
+        self._directory = directory
+        self._clock = clock
+        self._ours = ours
+        self._threads = ThreadPoolExecutor(_THREADS, "checks")
+        self.programs = Programs(self._threads)
+
+    async def look(self, check: Check, candidate: Candidate) -> Finding:
+        """Bounded by the check's own time. Never raises but for cancellation, which ends what it began."""
+        if check.http is not None:
+            return await self._http(check.http, candidate)
+        if check.command is not None:
+            return await self._command(check.command, candidate)
+        if check.released_in is not None:
+            return await released_in(check.released_in, candidate.version.build, self._threads)
+        return Finding(passed=False, text="nothing is to be checked; a check is one of http, command and released_in")
+
+    async def close(self) -> None:
+        await self.programs.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _http(self, check: HttpCheck, candidate: Candidate) -> Finding:
+        """Ask every backend itself, as health checks do: also one that is not ready."""
+        service, version = candidate.service.name, candidate.version
+        wanted = HealthCheck(
+            path=check.path, status=check.status, body_contains=check.body_contains, timeout=check.within
+        )
+        places = asyncio.Semaphore(ASKED)
+
+        async def ask(backend: str) -> str:
+            async with places:
+                return await self._probe(backend, wanted, version.tls)
+
+        backends = [one for each in version.backends for one in self._ids(service, version.name, each.url)]
+        async with asyncio.TaskGroup() as tasks:
+            asked = {backend: tasks.create_task(ask(backend)) for backend in backends}
+        wrong = {backend: task.result() for backend, task in asked.items() if task.result()}
+        first = f"{len(backends) - len(wrong)} of {len(backends)} backends passed"
+        return Finding(
+            passed=not wrong, text=reported(first, "\n".join(f"{backend}: {why}" for backend, why in wrong.items()))
+        )
+
+    async def _command(self, check: CommandCheck, candidate: Candidate) -> Finding:
+        ended = await self.programs.run(
+            arguments(check.run, candidate),
+            environment=environment(candidate, self._clock.wall(), check.timeout, self._ours),
+            directory=self._directory,
+            seconds=check.timeout,
+        )
+        return Finding(ended.passed, reported(ended.how, ended.output))

@@ -1,0 +1,38 @@
+"""All that runs for releases, as one thing: the runner, its checks, the webhooks."""
+
+import asyncio
+
+from gatekeeper.clock import Clock
+from gatekeeper.control.controller import Controller
+from gatekeeper.control.feed import Feed
+from gatekeeper.control.gate import Gate
+from gatekeeper.control.releases.checks import Examiner
+from gatekeeper.control.releases.notify import Notifier
+from gatekeeper.control.releases.runner import Runner
+
+
+class Office:
+    """``start`` once the controller takes commands, ``stop`` before it ends, ``close`` at the very end."""
+
+    def __init__(self, controller: Controller, gate: Gate, feed: Feed, clock: Clock, directory: str) -> None:
+        """``directory`` is that of the configuration file. What a change of conditions makes due is looked at soon."""
+        self._feed = feed
+        self._examiner = Examiner(probe=gate.probe, ids=gate.monitor.ids, directory=directory, clock=clock)
+        self.runner = Runner(controller, self._examiner, gate.monitor.ready, clock)
+        self.notifier = Notifier(lambda: controller.state.releasing.notify, feed.tell, clock)
+
+    def start(self) -> None:
+        self.notifier.start()
+        self._feed.listeners.append(self.notifier.hear)
+        self.runner.start()
+
+    async def stop(self) -> None:
+        """Make no more commands, and end what is checked; who is told of releases still is."""
+        await self.runner.stop()
+
+    async def close(self) -> None:
+        """Return when no program of a check runs any more."""
+        await self.stop()
+        if self.notifier.hear in self._feed.listeners:
+            self._feed.listeners.remove(self.notifier.hear)
+        await asyncio.gather(self.notifier.stop(), self._examiner.close())

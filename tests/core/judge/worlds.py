@@ -1,0 +1,51 @@
+"""Small worlds in which every path can be walked, and seconds for tests of the judge."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from gatekeeper.core.judge.judge import Judge
+from gatekeeper.core.judge.second import Arm, Backend, Cell, Second, Totals
+
+Request = tuple[float, float, float]
+"""Weight, and the probabilities that it fails on stable and on the candidate."""
+
+
+def paths(requests: Sequence[Request]) -> Iterator[tuple[float, list[tuple[float, int, int, int]]]]:
+    """Every way these requests may go: its probability, and the bets (weight, n, k, b) of each."""
+    if not requests:
+        yield 1.0, []
+        return
+    weight, stable, candidate = requests[0]
+    outcomes = [
+        (weight * candidate, (weight, 1, 1, 0)),
+        (weight * (1 - candidate), (weight, 1, 0, 0)),
+        ((1 - weight) * stable, (weight, 0, 0, 1)),
+        ((1 - weight) * (1 - stable), (weight, 0, 0, 0)),
+    ]
+    for rest, bets in paths(requests[1:]):
+        for chance, bet in outcomes:
+            yield chance * rest, [bet, *bets]
+
+
+def expectation(requests: Sequence[Request], play: Callable[[list[tuple[float, int, int, int]]], float]) -> float:
+    return sum(chance * play(bets) for chance, bets in paths(requests))
+
+
+def cell(weight: float, n: int, k: int, stable: int, b: int, **more: Any) -> Cell:
+    """A cell in which every request drew its own label: ``n`` of the candidate, ``k`` of them failed."""
+    return Cell(weight, Arm(stable, b, stable, b, more.pop("slow", {})), Arm(n, k, n, k, more.pop("fast", {})), **more)
+
+
+def second(at: int, *cells: Cell, backends: Mapping[str, Backend] | None = None, **more: Any) -> Second:
+    """A second with these cells; the totals are theirs."""
+    stable = Totals(sum(each.stable.requests for each in cells), sum(each.stable.errors for each in cells))
+    candidate = Totals(sum(each.candidate.requests for each in cells), sum(each.candidate.errors for each in cells))
+    return Second(at, cells, stable, candidate, backends or {}, **more)
+
+
+def feed(judge: Judge, *cells: Cell, seconds: int, start: int | None = None) -> int:
+    """The same second again and again; the second after the last one."""
+    begin = judge.last + 1 if start is None else start
+    for at in range(begin, begin + seconds):
+        judge.add(second(at, *cells))
+    return begin + seconds
