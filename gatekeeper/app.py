@@ -296,7 +296,7 @@ class Supervisor:
             )
         )
         self._deadlines.start()
-        self._office.start()
+        await self._office.start()
         gate.guard(self._controller.submit, self._office.runner.look_soon)
         self._notifier.tell(READY=1, MAINPID=os.getpid(), STATUS="serving")
         self._feed.tell(

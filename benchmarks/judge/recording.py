@@ -38,8 +38,6 @@ class Attempt:
     backend: str
     counted: bool
     forced: bool
-    fresh_unit: bool
-    """The first request of its unit in the release: the label was drawn for it."""
     ended: float | None = None
     failed: bool = False
 
@@ -69,7 +67,7 @@ class _Cell:
 class Recording:
     """``begin`` at each arrival, ``end`` when its first attempt has succeeded or failed, ``seal`` as time goes on.
 
-    ``sticky``: labels stick to units. ``routes`` are counted apart.
+    ``sticky``: labels stick to units. ``routes`` are counted apart. The first ``warm_up`` seconds are not judged.
     """
 
     def __init__(
@@ -79,20 +77,19 @@ class Recording:
         tolerance: float = 0.05,
         floor: float = 0.002,
         routes: tuple[str, ...] = (),
+        warm_up: int = 0,
         mistake: Mistake = Mistake.NONE,
     ) -> None:
         self._sticky = sticky and mistake is not Mistake.PER_REQUEST
         self._tolerance, self._floor = tolerance, floor
         self._routes = frozenset(routes)
+        self._warm_up = warm_up
         self._by_completion = mistake is Mistake.BY_COMPLETION
         self._forget_late = mistake is Mistake.FORGET_LATE
         self._next = 0
+        """The second that is open longest."""
         self._open: dict[int, list[Attempt]] = {}
-        self._seen: set[str] = set()
-        self._known: dict[str, tuple[float, float]] = {}
-        """Unit that failed -> it is stable's up to this weight; the highest weight there was then."""
-        self._failed_on: set[tuple[str, str]] = set()
-        self._highest = 0.0
+        self._units = _Units()
 
     def begin(
         self,
@@ -107,11 +104,8 @@ class Recording:
         forced: bool = False,
     ) -> Attempt:
         """``counted``: the split drew its label, with probability ``weight``, while both versions had a backend."""
-        first = not self._sticky or (unit is not None and unit not in self._seen)
         counted = counted and not forced and (unit is not None or not self._sticky)
-        if counted and unit is not None:
-            self._seen.add(unit)
-        attempt = Attempt(at, candidate, weight, unit, route, backend, counted, forced, counted and first)
+        attempt = Attempt(at, candidate, weight, unit, route, backend, counted, forced)
         if not self._by_completion:
             self._book(int(at), attempt)
         return attempt
@@ -142,6 +136,8 @@ class Recording:
         totals = ([0, 0], [0, 0])
         backends: dict[str, list[int]] = {}
         excluded = unkeyed = 0
+        # Nothing that is not judged uses up a unit.
+        units = self._units if at >= self._warm_up else _Units()
         for attempt in attempts:
             late = attempt.ended is None or attempt.ended > now
             if late and self._forget_late:
@@ -158,7 +154,7 @@ class Recording:
                 counts = backends.setdefault(attempt.backend, [0, 0])
                 counts[0] += 1
                 counts[1] += failed
-            self._count(cells, attempt, failed=failed, late=late)
+            self._count(cells, units, attempt, failed=failed)
         return Second(
             at=at,
             cells=tuple(cells[coin].sealed(coin[0], fresh=coin[1]) for coin in sorted(cells)),
@@ -169,55 +165,68 @@ class Recording:
             unkeyed=unkeyed,
         )
 
-    def _count(self, cells: dict[tuple[float, bool], _Cell], attempt: Attempt, *, failed: bool, late: bool) -> None:
-        weight = attempt.weight
-        self._highest = max(self._highest, weight)
-        cell = cells.setdefault((weight, False), _Cell())
+    def _count(
+        self, cells: dict[tuple[float, bool], _Cell], units: "_Units", attempt: Attempt, *, failed: bool
+    ) -> None:
+        unit = attempt.unit if self._sticky else None
+        cell = cells.setdefault((attempt.weight, False), _Cell())
         arm = cell.arms[attempt.candidate]
         arm.requests += 1
-        if attempt.fresh_unit:
+        if units.is_new(unit):
             arm.draws += 1
             arm.draw_errors += failed
-            place = self._place(attempt, failed=failed or late)
+            place = SLOWEST if failed else self._place(attempt)
             arm.times[place] = arm.times.get(place, 0) + 1
         if attempt.route in self._routes:
             tally = cell.routes.setdefault(attempt.route, [0, 0, 0, 0])
             tally[attempt.candidate] += 1
-            if failed and self._first_on_route(attempt):
-                tally[2 + attempt.candidate] += 1
-        if not failed:
-            return
-        coin = self._coin(attempt)
+            tally[2 + attempt.candidate] += failed and units.is_first_on(unit, attempt.route)
+        coin = units.coin(unit, attempt.weight, candidate=attempt.candidate, failed=failed)
         if coin is not None:
             cells.setdefault(coin, _Cell()).arms[attempt.candidate].errors += 1
 
-    def _place(self, attempt: Attempt, *, failed: bool) -> int:
-        if failed or attempt.ended is None:
+    def _place(self, attempt: Attempt) -> int:
+        if attempt.ended is None:
             return SLOWEST
         took = attempt.ended - attempt.arrived
         return score(took, self._tolerance, self._floor) if attempt.candidate else bucket(took)
 
-    def _first_on_route(self, attempt: Attempt) -> bool:
-        if not self._sticky or attempt.unit is None:
+
+class _Units:
+    """What is remembered of units; None is one that nobody will see again."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._failed_on: set[tuple[str, str]] = set()
+        self._known: dict[str, tuple[float, float]] = {}
+        """Unit that failed -> it is stable's up to this weight; the highest weight there was then."""
+        self._highest = 0.0
+
+    def is_new(self, unit: str | None) -> bool:
+        if unit is None:
             return True
-        key = attempt.unit, attempt.route
-        first = key not in self._failed_on
-        self._failed_on.add(key)
+        new = unit not in self._seen
+        self._seen.add(unit)
+        return new
+
+    def is_first_on(self, unit: str | None, route: str) -> bool:
+        if unit is None:
+            return True
+        first = (unit, route) not in self._failed_on
+        self._failed_on.add((unit, route))
         return first
 
-    def _coin(self, attempt: Attempt) -> tuple[float, bool] | None:
+    def coin(self, unit: str | None, weight: float, *, candidate: bool, failed: bool) -> tuple[float, bool] | None:
         """The cell of an error: with which probability its label was drawn, and whether anew; None: no coin is left."""
-        weight, unit = attempt.weight, attempt.unit
-        if not self._sticky or unit is None:
+        self._highest = max(self._highest, weight)
+        if not failed:
+            return None
+        if unit is None:
             return weight, False
         known = self._known.get(unit)
-        if known is None:
-            coin = weight, False
-        else:
-            since, highest = known
-            if weight <= highest:
-                return None
-            coin = (weight - since) / (1 - since), True
-        since = max(weight, known[0] if known else 0.0)
-        self._known[unit] = (NEVER, NEVER) if attempt.candidate else (since, self._highest)
+        if known is not None and weight <= known[1]:
+            return None
+        coin = (weight, False) if known is None else ((weight - known[0]) / (1 - known[0]), True)
+        since = weight if known is None else max(weight, known[0])
+        self._known[unit] = (NEVER, NEVER) if candidate else (since, self._highest)
         return coin

@@ -76,7 +76,7 @@ class Gate:
         self._started = clock.wall()
         self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._path = state_path
+        self.state_path = state_path
         self._earlier = Orphans(state_path)
         self._estate = estate or Estate()
         self._gifts = gifts or Gifts()
@@ -124,7 +124,7 @@ class Gate:
             [self.listeners.slot(index) for index in range(workers)],
             self.assign,
             self._tell,
-            command=worker_command(self._path),
+            command=worker_command(self.state_path),
             warm=self.monitor.warm,
             outcomes=self.monitor.hear,
             clock=self._clock,

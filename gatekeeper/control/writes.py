@@ -20,6 +20,7 @@ from gatekeeper.core import codec
 from gatekeeper.core.command import Confirm, Refused, ResetTrip, Restore, Rollback, SetSplit, apply
 from gatekeeper.core.model import State
 from gatekeeper.core.outcome import plain
+from gatekeeper.core.release.guard import last_of
 
 
 class Writes:
@@ -41,7 +42,22 @@ class Writes:
     async def rollback(self, call: Call) -> web.Response:
         service, body = self._service(call), cast("RollbackBody", call.body)
         command = Rollback(**self._change.wishes(call, body.note), service=service, to_revision=body.to)
-        return await self._change(call, command, of_service(service))
+
+        def describe(state: State) -> Document:
+            return {**of_service(service)(state), "warnings": self._without_backends(state, service)}
+
+        return await self._change(call, command, describe)
+
+    def _without_backends(self, state: State, service: str) -> list[str]:
+        """Who has users again and nobody to serve them. It is no reason to refuse: what was before may be worse."""
+        release = last_of(state, service)
+        services = release.services if release is not None and release.revision == state.revision else (service,)
+        return [
+            f"version {version} of service {name} holds weight and has no ready backend"
+            for name in services
+            for version, weight in state.services[name].running.split.weights.items()
+            if weight > 0 and not self._parts.runner.backends(name, version)
+        ]
 
     async def reset_trip(self, call: Call) -> web.Response:
         service, body = self._service(call), cast("ResetTripBody", call.body)

@@ -110,6 +110,8 @@ def describe(session: Session, reply: dict[str, Any], wish: Wish, *, subject: st
     said = {f"services.{reply.get('service') or subject}.split"} if split else set()
     for line in change_lines(reply.get("changes"), but=said):
         click.echo(f"  {line}")
+    for warning in reply.get("warnings") or ():
+        click.echo(f"  warning: {render.clean(warning)}", err=True)
     if reply.get("note"):
         click.echo(f"  {render.clean(reply['note'])}")
     if (deadline := reply.get("confirm_by")) and not wish.dry_run:

@@ -228,7 +228,9 @@ async def make_world(path: Path, definition: Definition = DEFINITION, **replaced
         async def well(*_: Any) -> str:
             return ""
 
-        examiner = Examiner(probe=well, ids=lambda *ids: ids[2:], directory=str(path.parent), clock=clock)
+        examiner = Examiner(
+            probe=well, ids=lambda *ids: ids[2:], directory=str(path.parent), state_path=str(path), clock=clock
+        )
         parts = Parts(
             controller=controller,
             store=store,

@@ -102,12 +102,13 @@ class Seen:
 
 
 class Backend:
-    """A version's backend. ``status`` is what users get (0: the connection is cut), ``well`` what its check says."""
+    """A version's backend. ``status`` is what users get, ``well`` what its check says; ``/slow`` ends with ``stop``."""
 
     def __init__(self, name, port):
         self.name, self.port = name, port
         self.status, self.well = 200, True
         self._server = None
+        self._stopped = threading.Event()
         self.start()
 
     @property
@@ -123,9 +124,8 @@ class Backend:
 
             def do_GET(self):
                 status = (200 if backend.well else 500) if self.path == "/healthz" else backend.status
-                if not status:
-                    self.close_connection = True
-                    return
+                if self.path == "/slow":
+                    backend._stopped.wait(60)
                 body = f"{backend.name} {self.headers.get('X-Gatekeeper-Revision', 0)}".encode()
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
@@ -141,6 +141,7 @@ class Backend:
 
     def stop(self):
         """Listen no more."""
+        self._stopped.set()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()

@@ -119,7 +119,7 @@ def check(walkers, replies):
                 _, replied, allowed = replies[last]
                 assert revision >= replied, f"{service}, sent after the reply to {replied}, was routed by {revision}"
                 if revision == replied:
-                    assert version in allowed
+                    assert version in allowed, f"{version} had no weight in {service} at {revision}"
                     both.add((revision, service))
     for _, revision, _ in replies:
         assert {(revision, name) for name in SERVICES} <= both, f"nobody met revision {revision} in both services"
@@ -154,3 +154,30 @@ def test_services_named_with_each_other_move_as_one_without_a_group(storefront):
     assert gatekeeper.split_of("cart") == gatekeeper.split_of("shop") == {"blue": 70, "green": 30}
     gatekeeper.rollback("cart")
     assert gatekeeper.split_of("shop") == {"blue": 100, "green": 0}
+
+
+def walker(*steps):
+    """A walk that was: seconds, service, version, revision."""
+    found = Walker(None)
+    found.steps = list(steps)
+    return found
+
+
+REPLIES = [(10.0, 7, {"blue"})]
+
+
+@pytest.mark.parametrize(
+    ("steps", "wrong"),
+    [
+        ([(9.0, "shop", "green", 7), (9.1, "cart", "green", 6)], "after 7 on the same connection"),
+        ([(11.0, "shop", "blue", 7), (11.1, "cart", "green", 6)], "after 7 on the same connection"),
+        ([(11.0, "shop", "green", 6), (11.1, "cart", "blue", 7)], "was routed by 6"),
+        ([(11.0, "shop", "blue", 7), (11.1, "cart", "green", 7)], "green had no weight in cart"),
+        ([(11.0, "shop", "blue", 7)], "nobody met revision 7"),
+    ],
+)
+def test_a_disagreement_would_be_found(steps, wrong):
+    """The judge of these tests, judged."""
+    check([walker((11.0, "shop", "blue", 7), (11.1, "cart", "blue", 7))], REPLIES)
+    with pytest.raises(AssertionError, match=wrong):
+        check([walker(*steps)], REPLIES)

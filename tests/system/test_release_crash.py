@@ -1,12 +1,14 @@
 """kill -9 of everything, at every stage of a release: it goes on at the same step, with the same clock.
 
 Supervisor and workers die at once, so nothing is left that could remember; what goes on afterwards comes from the disk.
+Holds of an hour pass by clocks that the test sets (``clocked``); the others are of real time.
 """
 
 import time
 
 import pytest
 
+from tests.system.clocked import Clocks
 from tests.system.programs import until
 from tests.system.team import HEALTH, entry, words
 
@@ -14,9 +16,9 @@ pytestmark = [pytest.mark.system, pytest.mark.outside("nginx")]
 
 AWAY = 0.3
 """Seconds for which nothing runs."""
-HOLD = 3.0
-"""Long enough that a start fits into it: about a second on an idle machine."""
-SLACK = 1.5
+HOLD = 3600.0
+"""Long enough that a start fits into it, however slow the machine is; the clocks are in the test's hands."""
+SLACK = 10.0
 SAME = ("id", "moves", "plan", "author", "note", "created", "state", "step", "since", "approvals", "skipped", "log")
 """What must be as it was, to the letter."""
 
@@ -41,7 +43,7 @@ def survives(gatekeeper, state, step):
     return after
 
 
-def test_a_release_killed_at_every_stage_goes_on_where_it_was(team, nginx):
+def test_a_release_killed_at_every_stage_goes_on_where_it_was(team, tmp_path):
     """Planned, verifying, waiting for people, for its time, held, before a check, paused, at its last step, promoted:
     killed at each of them, it comes to its promotion, every step once and none of them early."""
     slow = {"command": {"run": ["sh", "-c", "echo $$ >> runs; while [ ! -e checked ]; do sleep 0.05; done"]}}
@@ -55,11 +57,12 @@ def test_a_release_killed_at_every_stage_goes_on_where_it_was(team, nginx):
         ],
         "retain": "1h",
     }
-    gatekeeper = team(plans={"careful": plan})
+    clocks = Clocks(tmp_path / "clocks")
+    gatekeeper = team(plans={"careful": plan}, clocks=clocks)
     gatekeeper.until_ready()
     gatekeeper.green.end()
     until_down(gatekeeper)
-    at = time.time() + 14
+    at = clocks.wall() + 2 * HOLD
     gatekeeper.begin(plan="careful", at=at, note="the new basket")
     time.sleep(0.3)
     survives(gatekeeper, "planned", -1)
@@ -81,19 +84,26 @@ def test_a_release_killed_at_every_stage_goes_on_where_it_was(team, nginx):
     release = survives(gatekeeper, "waiting", -1)
     assert [item["kind"] for item in release["waiting"]] == ["time"]
 
+    clocks.until(at)
     gatekeeper.comes_to("progressing", 0)
+    clocks.pass_(HOLD / 2)
     gatekeeper.do("pia", "approve")  # early, for the next step
-    survives(gatekeeper, "progressing", 0)
+    release = survives(gatekeeper, "progressing", 0)
+    assert release["hold"]["over"] == pytest.approx(HOLD / 2, abs=SLACK)
+    clocks.pass_(HOLD / 2)
     gatekeeper.comes_to("progressing", 1)
-    time.sleep(0.5)
+    clocks.pass_(HOLD / 4)
     gatekeeper.do("ben", "pause", "lunch")
     release = survives(gatekeeper, "paused", 1)
     held = release["hold"]["over"]
-    time.sleep(1.0)
-    assert gatekeeper.release()["hold"]["over"] == pytest.approx(held, abs=0.05)
+    assert held == pytest.approx(HOLD / 4, abs=SLACK)
+    clocks.pass_(5 * HOLD)
+    assert gatekeeper.release()["hold"]["over"] == held
     gatekeeper.do("ben", "resume")
+    clocks.pass_(HOLD * 3 / 4)
     gatekeeper.comes_to("progressing", 2)
     survives(gatekeeper, "progressing", 2)
+    clocks.pass_(HOLD)
     gatekeeper.comes_to("promoted")
     release = survives(gatekeeper, "promoted", 2)
     assert (gatekeeper.stable(), release["retained"]) == ("green", True)
@@ -135,7 +145,7 @@ def test_a_hold_that_ends_while_nothing_runs_is_over_at_the_start(team):
     gatekeeper.start()
     started = time.time()
     release = gatekeeper.comes_to("progressing", 1)
-    assert entry(release, "step", 1)["at"] < started + SLACK
+    assert entry(release, "step", 1)["at"] < started + 1.5
     assert gatekeeper.split_of() == {"blue": 50, "green": 50}
 
 

@@ -167,8 +167,10 @@ class Shell:
     def _there(self, text):
         for there, here in self._ports.items():
             text = re.sub(rf"\b{here}\b", str(there), text)
+        for place in (str(self._folder), str(self._folder).replace("_", r"\_")):  # in Markdown _ is written \_
+            text = text.replace(place, HOME)
         text = re.sub(rf"\buid {os.getuid()}( {{0,3}})", "uid 1000", text)
-        return re.sub(rf"\b{re.escape(self._user)}\b", USER, text.replace(str(self._folder), HOME))
+        return re.sub(rf"\b{re.escape(self._user)}\b", USER, text)
 
     def end(self):
         """Kill everything that was started from here."""

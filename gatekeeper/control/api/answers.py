@@ -314,6 +314,10 @@ class ServiceOutcome(Outcome):
     split: Share
 
 
+class RollbackOutcome(ServiceOutcome):
+    warnings: Annotated[list[str], Field(description="Versions that hold weight again and have no ready backend.")]
+
+
 class VersionOutcome(ServiceOutcome):
     version: str
 

@@ -208,7 +208,7 @@ def _changing(parts: Parts) -> list[Operation]:
             OPERATOR,
             "Back to the split before the last change, or of any revision",
             writes.rollback,
-            answers.ServiceOutcome,
+            answers.RollbackOutcome,
             query=OF_A_WRITE,
             content=Content(bodies.RollbackBody),
             again=again,

@@ -1,6 +1,7 @@
 """The checks of a plan, made: each looks at a candidate and comes to a finding."""
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import Final
 from gatekeeper.clock import Clock
 from gatekeeper.control.releases.candidate import Candidate, arguments, environment
 from gatekeeper.control.releases.finding import Finding
+from gatekeeper.control.releases.leftovers import Leftovers
 from gatekeeper.control.releases.output import reported
 from gatekeeper.control.releases.process import Programs
 from gatekeeper.control.releases.released_in import released_in
@@ -23,6 +25,9 @@ _THREADS: Final = 4
 them.
 """
 
+DISK_SECONDS: Final = 2.0
+"""A start waits no longer for the notes of what ran: a disk that hangs is not its to mend."""
+
 Ids = Callable[[str, str, str], Sequence[str]]
 """Service, version and url -> the backends that the url stands for, see ``Monitor.ids``."""
 
@@ -36,17 +41,22 @@ class Examiner:
         probe: Probe,
         ids: Ids,
         directory: str,
+        state_path: str,
         clock: Clock,
         ours: Mapping[str, str] = os.environ,
     ) -> None:
-        """``directory`` is that of the configuration file, in which programs run; ``ours`` our environment."""
+        """``directory`` is that of the configuration file, in which programs run; ``ours`` our environment.
+
+        Beside the state file it is noted what runs.
+        """
         self._probe = probe
         self._ids = ids
         self._directory = directory
         self._clock = clock
         self._ours = ours
         self._threads = ThreadPoolExecutor(_THREADS, "checks")
-        self.programs = Programs(self._threads)
+        self._leftovers = Leftovers(state_path)
+        self.programs = Programs(self._threads, self._leftovers)
 
     async def look(self, check: Check, candidate: Candidate) -> Finding:
         """Bounded by the check's own time. Never raises but for cancellation, which ends what it began."""
@@ -58,9 +68,16 @@ class Examiner:
             return await released_in(check.released_in, candidate.version.build, self._threads)
         return Finding(passed=False, text="nothing is to be checked; a check is one of http, command and released_in")
 
+    async def end_earlier(self) -> int:
+        """End the programs that a killed supervisor left behind. Returns how many there were, as far as known."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISK_SECONDS):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._leftovers.end_earlier)
+        return 0
+
     async def close(self) -> None:
         await self.programs.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False)
 
     async def _http(self, check: HttpCheck, candidate: Candidate) -> Finding:
         """Ask every backend itself, as health checks do: also one that is not ready."""

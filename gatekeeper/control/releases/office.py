@@ -1,6 +1,7 @@
 """All that runs for releases, as one thing: the runner, its checks, the webhooks."""
 
 import asyncio
+import logging
 
 from gatekeeper.clock import Clock
 from gatekeeper.control.controller import Controller
@@ -10,20 +11,27 @@ from gatekeeper.control.releases.checks import Examiner
 from gatekeeper.control.releases.notify import Notifier
 from gatekeeper.control.releases.runner import Runner
 
+log = logging.getLogger("gatekeeper.release")
+
 
 class Office:
     """``start`` once the controller takes commands, ``stop`` before it ends, ``close`` at the very end."""
 
     def __init__(self, controller: Controller, gate: Gate, feed: Feed, clock: Clock, directory: str) -> None:
-        """``directory`` is that of the configuration file. What a change of conditions makes due is looked at soon."""
+        """``directory`` is that of the configuration file."""
         self._feed = feed
-        self._examiner = Examiner(probe=gate.probe, ids=gate.monitor.ids, directory=directory, clock=clock)
+        self._examiner = Examiner(
+            probe=gate.probe, ids=gate.monitor.ids, directory=directory, state_path=gate.state_path, clock=clock
+        )
         self.runner = Runner(controller, self._examiner, gate.monitor.ready, clock)
         self.notifier = Notifier(lambda: controller.state.releasing.notify, feed.tell, clock)
 
-    def start(self) -> None:
+    async def start(self) -> None:
         self.notifier.start()
         self._feed.listeners.append(self.notifier.hear)
+        # Before any check is made again: two of one kind at once could do harm.
+        if found := await self._examiner.end_earlier():
+            log.warning("programs of earlier checks were ended", extra={"found": found})
         self.runner.start()
 
     async def stop(self) -> None:

@@ -5,8 +5,7 @@ pipe of ours. So neither a program that hangs, nor one that closes its output an
 the output open, is ever waited for by anything but its own check. It is ended as a group, before its number is given
 back to the system: nobody else's process can be hit.
 
-What a killed supervisor leaves behind runs on to its own end, without anybody to report to; the next start makes the
-check again.
+What a killed supervisor leaves behind the next one ends, before it makes the same checks again (``leftovers``).
 """
 
 import asyncio
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from gatekeeper.control.releases.leftovers import Leftovers
 from gatekeeper.control.releases.output import Output
 
 END_SECONDS: Final = 2.0
@@ -44,15 +44,16 @@ class Ended:
 class Programs:
     """Runs them. ``close`` returns when those that nobody waits for any more are gone."""
 
-    def __init__(self, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, threads: ThreadPoolExecutor, leftovers: Leftovers) -> None:
         self._threads = threads
+        self._leftovers = leftovers
         self._running: set[asyncio.Task[Ended]] = set()
 
     async def run(
         self, arguments: Sequence[str], *, environment: Mapping[str, str], directory: str, seconds: float
     ) -> Ended:
         """Run a program to its end, at most ``seconds``. Whoever is cancelled here leaves it to be ended behind."""
-        life = _Life(arguments, environment, directory, seconds)
+        life = _Life(arguments, environment, directory, seconds, self._leftovers)
         task = asyncio.create_task(life.live(self._threads))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -77,8 +78,14 @@ class _Life:
     """One program, from its start to its end."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], directory: str, seconds: float
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        directory: str,
+        seconds: float,
+        leftovers: Leftovers,
     ) -> None:
+        self._leftovers = leftovers
         self.unwanted = asyncio.Event()
         self._arguments = arguments
         self._environment = environment
@@ -98,6 +105,7 @@ class _Life:
             loop = asyncio.get_running_loop()
             loop.add_reader(reading, self._hear, reading)
             stack.callback(loop.remove_reader, reading)
+            stack.callback(threads.submit, self._leftovers.forget, process.pid)
             return await self._watch(process, handle, reading)
 
     async def _begin(
@@ -122,7 +130,7 @@ class _Life:
         return reading, process, handle
 
     def _start(self, writing: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(  # noqa: S603 - which program it is, the operator's file says
+        process = subprocess.Popen(  # noqa: S603 - which program it is, the operator's file says
             list(self._arguments),
             stdin=subprocess.DEVNULL,
             stdout=writing,
@@ -131,6 +139,8 @@ class _Life:
             env=dict(self._environment),
             start_new_session=True,
         )
+        self._leftovers.note(process.pid)
+        return process
 
     async def _watch(self, process: "subprocess.Popen[bytes]", handle: int, reading: int) -> Ended:
         loop = asyncio.get_running_loop()

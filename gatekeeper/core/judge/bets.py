@@ -18,7 +18,7 @@ CASH: Final = 0.25
 SHARE_TICKS: Final = 60
 """The first minute shares most: a regression is likeliest just after the start."""
 LEAST: Final = 1e-300
-"""A part is never smaller, so that none is lost for good by underflow. Less than a rounding error of the whole."""
+"""What is left of a part that underflows, so that none is lost for good. Less than a rounding error of the whole."""
 PASS_BETS: Final = (0.05, 0.15, 0.4, 0.7, 0.95)
 WRONG_SHARES: Final = (0.5, 0.8, 0.9, 1.1, 1.25, 2.0)
 """What the candidate may get of the requests, as a multiple of what was drawn."""
@@ -65,7 +65,7 @@ class Mixture:
         parts = [part * exp(each - top) for part, each in zip(self.parts, logs, strict=True)]
         whole = sum(parts)
         self.log_wealth += top + log(whole)
-        self.parts = tuple([max(part / whole, LEAST) for part in parts])
+        self.parts = tuple([part / whole or LEAST for part in parts])
 
     def end_tick(self) -> None:
         if self.shared:

@@ -180,7 +180,8 @@ class Judge:
         memory.draw_failed = failed[0] + stable.draw_errors, failed[1] + candidate.draw_errors
         memory.expected += weight * (stable.draws + candidate.draws)
         if not memory.recent.breaks(self._analysis.guard or TROUBLE, STABLE):
-            # Being no worse than a stable that fails is no proof of being good.
+            # Being no worse than a stable that fails is no proof of being good. To look at this very second is fair:
+            # what is left out by it speaks for the candidate.
             memory.passes.bet(weight, candidate.draws, candidate.draw_errors, stable.draw_errors)
         memory.share.bet(weight, stable.draws, candidate.draws)
         if self._analysis.latency:

@@ -16,7 +16,8 @@ What a recorder must do, for the judge's bound to hold:
 - **Units.** Where labels stick to units, there is one draw per unit, and one bet: ``errors`` are first errors of units
   in the release, ``draws`` first requests. Only when the weight grows beyond what it ever was, units last seen to fail
   on stable at weight w0 become fresh coins, of probability (w - w0) / (1 - w0): their next error goes into a cell of
-  its own. Errors on a route are first errors of a unit on that route.
+  its own. Errors on a route are first errors of a unit on that route. Units are remembered when a second is handed on,
+  not before, and not in the warm-up: a unit that failed where nothing was bet has its coin still.
 """
 
 from collections.abc import Iterable, Mapping

@@ -183,6 +183,15 @@ def test_a_unit_that_failed_on_the_candidate_is_known_for_good():
     assert errors_of(recording) == [[(0.2, False, 0, 1)], [(0.9, False, 0, 0)]]
 
 
+def test_a_unit_that_failed_in_the_warm_up_has_its_coin_still():
+    recording = Recording(sticky=True, warm_up=2, routes=("/",))
+    for at in (0.1, 1.1, 2.1, 3.1):
+        one(recording, at, unit="ann", weight=0.2, failed=True, route="/")
+    counts = [second.cells[0] for second in sealed(recording)]
+    assert [(each.candidate.errors, each.candidate.draws) for each in counts] == [(1, 1), (1, 1), (1, 1), (0, 0)]
+    assert [each.routes["/"].candidate_errors for each in counts] == [1, 1, 1, 0]
+
+
 HAZARDS = ((0.5, 0.3, 0.6), (0.4, 0.1, 0.6))
 """Chance that a request fails in each of three seconds, on stable and on a candidate that is no worse."""
 

@@ -48,7 +48,12 @@ def backends():
 @pytest.fixture
 async def examiner(backends, tmp_path):
     made = Examiner(
-        probe=backends, ids=ids, directory=str(tmp_path), clock=ManualClock(), ours={"PATH": "/usr/bin:/bin", "S": "x"}
+        probe=backends,
+        ids=ids,
+        directory=str(tmp_path),
+        state_path=str(tmp_path / "state.db"),
+        clock=ManualClock(),
+        ours={"PATH": "/usr/bin:/bin", "S": "x"},
     )
     yield made
     await made.close()
@@ -93,7 +98,13 @@ async def test_http_reads_real_answers(aiohttp_server, tmp_path):
     async def probe(backend, check, _tls):
         return await probe_http(backend, check)
 
-    examiner = Examiner(probe=probe, ids=lambda *names: names[2:], directory=str(tmp_path), clock=ManualClock())
+    examiner = Examiner(
+        probe=probe,
+        ids=lambda *names: names[2:],
+        directory=str(tmp_path),
+        state_path=str(tmp_path / "state.db"),
+        clock=ManualClock(),
+    )
     candidate = replace(CANDIDATE, version=replace(GREEN, backends=(Backend(url),)))
     looks = [HttpCheck("/healthz", (202,), "is ok"), HttpCheck("/healthz", (202,), "is bad"), HttpCheck("/other")]
     found = [await examiner.look(Check(http=each), candidate) for each in looks]

@@ -18,7 +18,8 @@ from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck, Notify,
 class Gate:
     """The parts of the gate to the data plane that it looks at."""
 
-    def __init__(self):
+    def __init__(self, state_path):
+        self.state_path = state_path
         self.monitor = self
         self.count = 0
         self.hold = None
@@ -36,14 +37,14 @@ class Gate:
 
 
 @pytest.fixture
-def gate():
-    return Gate()
+def gate(tmp_path):
+    return Gate(str(tmp_path / "state.db"))
 
 
 @pytest.fixture
 async def office(world, gate, tmp_path):
     made = Office(world.controller, gate, world.feed, world.clock, str(tmp_path))
-    made.start()
+    await made.start()
     yield made
     await made.close()
 

@@ -11,14 +11,15 @@ import pytest
 import uvloop
 
 from gatekeeper.control.releases import process
+from gatekeeper.control.releases.leftovers import Leftovers
 from gatekeeper.control.releases.process import Ended, Programs
 
 
 @pytest.fixture
-async def programs(monkeypatch):
+async def programs(monkeypatch, tmp_path):
     monkeypatch.setattr(process, "END_SECONDS", 0.2)
     with ThreadPoolExecutor(2) as threads:
-        made = Programs(threads)
+        made = Programs(threads, Leftovers(str(tmp_path / "state.db")))
         yield made
         await made.close()
 
@@ -211,7 +212,7 @@ async def test_without_descriptors_it_fails_and_nothing_runs_on(programs, monkey
 async def test_the_loop_of_the_supervisor_does_it_all_as_well(tmp_path):
     async def several():
         with ThreadPoolExecutor(2) as threads:
-            programs = Programs(threads)
+            programs = Programs(threads, Leftovers(str(tmp_path / "state.db")))
             try:
                 return [
                     await sh(programs, "echo hello; exit 3"),

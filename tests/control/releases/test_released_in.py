@@ -3,12 +3,18 @@
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from aiohttp import web
 
 from gatekeeper.control.releases.released_in import released_in
-from gatekeeper.core.release.plan import ReleasedInCheck
+from gatekeeper.core.command import Rollback
+from gatekeeper.core.model import Role
+from gatekeeper.core.release.commands import Advance, StartRelease
+from gatekeeper.core.release.plan import Plan, ReleasedInCheck, Step
+from tests.control.conftest import TOKENS
 
 
 class Staging:
@@ -158,3 +164,40 @@ async def test_whom_nobody_vouches_for_is_not_asked(ask, staging):
     found = await ask(url=staging.url.replace("http:", "https:"))
     assert not found.passed
     assert "the TLS handshake failed" in found.text
+
+
+@pytest.fixture
+def definition(made_service, definition_of):
+    shop = made_service("shop", "blue", "green")
+    built = {name: replace(version, build=f"b-{name}") for name, version in shop.versions.items()}
+    return definition_of(replace(shop, versions=built))
+
+
+@pytest.fixture
+async def world(tmp_path, world_of, definition):
+    async with world_of(tmp_path / "state.db", definition) as made:
+        yield made
+
+
+async def test_another_gatekeeper_answers_it(world, tcp, ask, tmp_path):
+    """The other end is our own admin API: what it says of releases is what is looked for."""
+    (tmp_path / "token").write_text(TOKENS[Role.VIEWER])
+    runner = world.parts.runner
+
+    async def asked(token=tmp_path / "token"):
+        return await ask("b-green", token, url=tcp.base)
+
+    assert (await asked()).text.endswith("build b-green was never released there; release it there first")
+    assert "answered 401" in (await asked(None)).text
+    plan = Plan("p", (Step(Decimal(100), 60.0),))
+    start = StartRelease(actor="anna", services={"shop": "green"}, plan=plan, offset=runner.offset)
+    await world.controller.submit(replace(start, ready={"shop": True}))
+    found = await asked()
+    assert not found.passed
+    assert "the last release of build b-green, 2, is progressing" in found.text
+    release = world.controller.state.releases[2]
+    world.clock.advance(61)
+    await world.controller.submit(Advance(actor="plan", release=2, **runner.world(release)))
+    assert (await asked()).passed
+    await world.controller.submit(Rollback(actor="anna", service="shop"))
+    assert "is rolled_back" in (await asked()).text

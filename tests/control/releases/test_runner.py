@@ -113,6 +113,7 @@ async def on(world, backends=None):
         probe=backends.probe,
         ids=lambda *names: names[2:],
         directory=str(world.path.parent),
+        state_path=str(world.path),
         clock=world.clock,
         ours={"PATH": os.environ["PATH"]},
     )

@@ -109,6 +109,7 @@ def test_results_of_another_gate_release_or_check_change_nothing():
     stranger = replace(done.results[0], name="http /other")
     for late in (
         replace(done, gate="1"),
+        replace(done, gate="1", results=(replace(done.results[0], gate="1"),)),
         replace(done, release=99),
         replace(done, results=()),
         replace(done, results=(stranger,)),
@@ -337,6 +338,14 @@ def test_with_on_fail_pause_it_keeps_its_weight():
     world = World().begin(by=plan(on_fail=OnFail.PAUSE))
     world.do(world.judging("rollback"))
     assert (world.at, world.weight()) == ((S.PAUSED, 0), 10)
+
+
+def test_a_verdict_that_somebody_overruled_does_not_pause_it_again():
+    world = World().begin(by=plan(on_fail=OnFail.PAUSE))
+    world.do(world.judging("rollback"))
+    world.act("resume")
+    world.do(world.judging("rollback"))
+    assert world.at == (S.PROGRESSING, 0)
 
 
 def test_the_same_verdict_again_changes_nothing_and_one_of_a_release_that_ended_neither():

@@ -156,6 +156,9 @@ def test_no_release_starts_while_a_change_of_its_service_waits_to_be_confirmed()
     world.do(SetSplit(**ANN, service="cart", weights=weights(blue=50, red=50), salt=SALT, confirm_within=60))
     refused = refusal(world.state, world.starting(services={"shop": "green", "cart": "green"}))
     assert refused.code == "awaiting_confirmation"
+    # Also where it would give nobody weight yet: what is put back later would undo it by halves.
+    later = world.starting(services={"cart": "green"}, at=NOW + HOUR)
+    assert refusal(world.state, later).code == "awaiting_confirmation"
     assert world.begin().at == (S.PROGRESSING, 0)
 
 

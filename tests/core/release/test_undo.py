@@ -106,6 +106,14 @@ def test_when_it_is_not_retained_a_later_change_is_taken_back_first():
     assert (world.weight("blue"), world.stable()) == (100, "blue")
 
 
+def test_after_a_promotion_was_taken_back_so_the_next_rollback_goes_further():
+    world = World(split_to(start(service(), service("cart")), blue=60, red=40)).begin(by=plan((100, 0), retain=0.0))
+    world.do(BACK)
+    assert (world.weight("blue"), world.weight("red")) == (60, 40)
+    world.do(BACK)
+    assert world.weight("blue") == 100
+
+
 def test_the_old_version_deployed_anew_is_another_one_and_no_rollback_gives_it_anybody():
     world = World().begin(by=DIRECT)
     world.do(Deploy(**ANN, service="shop", version=version("blue", "http://next:1")))
@@ -119,6 +127,14 @@ def test_also_once_the_retention_is_over_it_is_another_one():
     world = World().begin(by=plan((100, 0), retain=0.0))
     world.do(Deploy(**ANN, service="shop", version=version("blue", "http://next:1")))
     assert refusal(world.state, BACK).code == "nothing_to_undo"
+
+
+def test_a_build_that_nobody_has_seen_does_not_become_stable_by_a_rollback():
+    world = World(split_to(start(service(), service("cart")), blue=60, red=40)).begin(by=plan((100, 0), retain=0.0))
+    world.do(Deploy(**ANN, service="shop", version=version("blue", "http://next:1")))
+    world.do(BACK)
+    assert (world.weight("green"), world.weight("red"), world.weight("blue")) == (60, 40, 0)
+    assert world.stable() == "green"
 
 
 def test_the_same_build_deployed_again_elsewhere_is_the_same():
