@@ -9,8 +9,10 @@ import time
 import pytest
 
 from tests.system.clocked import Clocks
+from tests.system.kernel import gone
 from tests.system.programs import until
 from tests.system.team import HEALTH, entry, words
+from tests.system.test_upgrades import upgrade
 
 pytestmark = [pytest.mark.system, pytest.mark.outside("nginx")]
 
@@ -179,3 +181,29 @@ def test_a_candidate_that_the_file_took_away_meanwhile_ends_the_release(team):
     assert release["state"] == "rolled_back"
     assert "green" in release["reason"]
     assert gatekeeper.split_of() == {"blue": 100}
+
+
+def test_an_upgrade_in_the_middle_takes_the_release_with_it(team, tmp_path):
+    """SIGUSR2: the new program goes on at the same step with the same clock, and makes anew the check that ran."""
+    slow = {"command": {"run": ["sh", "-c", "echo $$ >> runs; while [ ! -e checked ]; do sleep 0.05; done"]}}
+    steps = [{"weight": 10, "hold": f"{HOLD:g}s"}, {"weight": 50, "hold": "2h"}, {"weight": 100}]
+    clocks = Clocks(tmp_path / "clocks")
+    gatekeeper = team(plans={"careful": {"verify": [slow], "steps": steps}}, clocks=clocks)
+    gatekeeper.until_ready()
+    gatekeeper.begin(plan="careful")
+    runs = tmp_path / "gatekeeper0" / "runs"
+    until(runs.exists, what="the check")
+    upgrade(gatekeeper)
+    until(lambda: len(runs.read_text().split()) == 2, what="the check of the new program")
+    (first, _) = map(int, runs.read_text().split())
+    until(lambda: gone(first), what="the end of the check of the old one")
+    (tmp_path / "gatekeeper0" / "checked").touch()
+    before = gatekeeper.comes_to("progressing", 0)
+    clocks.pass_(HOLD / 2)
+    upgrade(gatekeeper)
+    release = gatekeeper.release()
+    assert {name: release[name] for name in SAME} == {name: before[name] for name in SAME}
+    assert release["hold"]["over"] == pytest.approx(HOLD / 2, abs=SLACK)
+    clocks.pass_(HOLD / 2)
+    gatekeeper.comes_to("progressing", 1)
+    assert gatekeeper.split_of() == {"blue": 50, "green": 50}
