@@ -41,8 +41,8 @@ def test_rollbacks_under_full_load_lose_no_request_and_the_candidate_gets_none_a
     """Half of them in mid ramp, half after the promotion, when all users are on the candidate."""
     gatekeeper = team({"sticky": {"mode": "none"}}, plans=PLANS)
     gatekeeper.until_ready()
-    spans = []
-    """From the reply to a rollback to the next start: no request of that time may reach green."""
+    undone = []
+    """When each rollback was replied to, and its revision: a later request may reach green by a later revision only."""
     with contextlib.closing(UnixConnection(gatekeeper.socket)) as admin:
         load = wrk(gatekeeper.port, "close=50")
         for number in range(ROLLBACKS * (10 if long else 1)):
@@ -57,19 +57,19 @@ def test_rollbacks_under_full_load_lose_no_request_and_the_candidate_gets_none_a
             replied = microseconds()
             assert reply["split"] == {"blue": 100, "green": 0}
             assert reply["workers"] == {"acknowledged": 2, "total": 2}
+            undone.append((replied, reply["revision"]))
             time.sleep(0.05)
-            spans.append((replied, microseconds()))
         report = load.stop()
     assert report.errors == {}
     blue, green = lines_of(gatekeeper.blue, gatekeeper.green)
-    begins = [begin for begin, _ in spans]
+    replies = [replied for replied, _ in undone]
     for line in green:
-        at = bisect_right(begins, line.sent) - 1
-        assert at < 0 or line.sent > spans[at][1], f"{line} reached green after the reply to its rollback"
+        at = bisect_right(replies, line.sent) - 1
+        assert at < 0 or line.revision > undone[at][1], f"{line} reached green after the reply to its rollback"
     assert {line.status for line in (*blue, *green)} == {200}
     assert report.requests <= len(blue) + len(green) <= report.requests + 64
-    assert len(green) > len(spans), "the load met the candidate"
-    tell(rollbacks=len(spans), requests=report.requests, green=len(green), rate=round(report.rate))
+    assert len(green) > len(undone), "the load met the candidate"
+    tell(rollbacks=len(undone), requests=report.requests, green=len(green), rate=round(report.rate))
 
 
 def test_a_candidate_whose_backends_die_under_full_load_costs_errors_for_less_than_a_second_and_none_after_it(

@@ -29,6 +29,10 @@ def checked(*backends: Backend) -> dict:
     return {"backends": [backend.url for backend in backends], "health": HEALTH}
 
 
+KEPT = {"trip": "off"}
+"""The trip-wire would take the weight from a version that is gone; these look at what happens while it has it."""
+
+
 TOLD = 0.2
 """Seconds in which workers have surely heard what the supervisor knows; nobody answers for it."""
 
@@ -52,7 +56,8 @@ async def bodies(port: int, count: int = 20, **fields: str) -> set[bytes]:
 async def test_a_version_whose_checks_fail_gets_nothing_until_it_has_risen(tmp_path, free_port, backend):
     """Its users are served by stable, each is counted; nobody notices on the way there and back."""
     blue, green = await backend("blue"), await backend("green")
-    service = {"versions": {"blue": checked(blue), "green": checked(green)}, "split": {"blue": 0, "green": 100}}
+    versions = {"blue": checked(blue), "green": checked(green)}
+    service = {"versions": versions, "split": {"blue": 0, "green": 100}, **KEPT}
     async with running(tmp_path, free_port, {"shop": service}) as gatekeeper:
         async with Load(free_port, connections=4, pause=0.002) as load:
             await load.more(50)
@@ -89,6 +94,7 @@ async def test_users_who_were_served_by_stable_meanwhile_come_back_to_their_vers
         "versions": {"blue": checked(blue), "green": checked(green)},
         "split": {"blue": 50, "green": 50},
         "sticky": {"by": ["header:X-User-Id"]},
+        **KEPT,
     }
 
     async def everybody(port: int) -> list[bytes]:
@@ -173,7 +179,7 @@ async def test_a_backend_that_was_never_there_does_not_keep_gatekeeper_from_star
     """It starts, serves the rest, and takes the backend in when it comes."""
     blue, green = await backend("blue"), Backend.answering("green")
     green.port = free_ports(1)[0]
-    service = {"versions": {"blue": checked(blue), "green": checked(green)}, "split": {"green": 1}}
+    service = {"versions": {"blue": checked(blue), "green": checked(green)}, "split": {"green": 1}, **KEPT}
     async with running(tmp_path, free_port, {"shop": service}) as gatekeeper:
         assert await bodies(free_port) == {b"blue"}
         async with green:
