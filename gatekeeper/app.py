@@ -32,21 +32,21 @@ from gatekeeper import __version__, places
 from gatekeeper.clock import Clock, SystemClock
 from gatekeeper.config import ConfigError
 from gatekeeper.control import logs
-from gatekeeper.control.admin import Admin
+from gatekeeper.control.api.admin import Admin
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.tokens import Tokens, TokensError
+from gatekeeper.control.api.views import Sights
 from gatekeeper.control.controller import Controller
 from gatekeeper.control.deadlines import Deadlines
-from gatekeeper.control.estate import Estate
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.gate import Gate
-from gatekeeper.control.given import Gifts, Given
-from gatekeeper.control.handover import HandoverError, Predecessor
-from gatekeeper.control.parts import Parts
 from gatekeeper.control.releases.office import Office
-from gatekeeper.control.start import first_state
-from gatekeeper.control.store import Store
-from gatekeeper.control.tokens import Tokens, TokensError
-from gatekeeper.control.upgrade import Heir, Upgrade
-from gatekeeper.control.views import Sights
+from gatekeeper.control.store.start import first_state
+from gatekeeper.control.store.store import Store
+from gatekeeper.control.succession.estate import Estate
+from gatekeeper.control.succession.given import Gifts, Given
+from gatekeeper.control.succession.handover import HandoverError, Predecessor
+from gatekeeper.control.succession.upgrade import Heir, Upgrade
 from gatekeeper.core import routing
 from gatekeeper.core.model import Definition
 from gatekeeper.errors import GatekeeperError

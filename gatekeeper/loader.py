@@ -6,7 +6,7 @@ from typing import Any
 
 from gatekeeper.config import load_file, load_text
 from gatekeeper.config.versions import load_version, version_schema
-from gatekeeper.control.tokens import Tokens, TokensError
+from gatekeeper.control.api.tokens import Tokens, TokensError
 from gatekeeper.core.model import Definition, Version
 
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from gatekeeper.control.api.config import reload_file
-from gatekeeper.control.pace import DrainReport
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.upgrade import Heir, Upgrade
-from gatekeeper.control.wire import ProblemError
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.wire import ProblemError
+from gatekeeper.control.fleet.pace import DrainReport
+from gatekeeper.control.succession.upgrade import Heir, Upgrade
 from gatekeeper.systemd import Notifier
 
 log = logging.getLogger("gatekeeper.app")

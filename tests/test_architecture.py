@@ -165,7 +165,7 @@ def test_a_file_is_one_noun(path):
 @pytest.mark.parametrize(
     ("part", "line", "wrong"),
     [
-        ("dataplane", "from gatekeeper.control.store import Store", True),
+        ("dataplane", "from gatekeeper.control.store.store import Store", True),
         ("dataplane", "import gatekeeper.control", True),
         ("dataplane", "def f():\n    from gatekeeper import control", True),
         ("dataplane", "from gatekeeper.core.routing import compile", False),

@@ -20,11 +20,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from gatekeeper.clock import Clock
-from gatekeeper.control import records
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.line import Line
-from gatekeeper.control.rows import Answer, Document, Event, Once, Record
-from gatekeeper.control.statefile import StoreError
+from gatekeeper.control.store import records
+from gatekeeper.control.store.rows import Answer, Document, Event, Once, Record
+from gatekeeper.control.store.statefile import StoreError
 from gatekeeper.core import codec
 from gatekeeper.core.command import Command, Refused, Reload, Restore, Rollback, apply
 from gatekeeper.core.model import Running, State, Weights

@@ -18,8 +18,8 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from gatekeeper.clock import Clock
-from gatekeeper.control.rows import Audit, Event
-from gatekeeper.control.statefile import StoreError
+from gatekeeper.control.store.rows import Audit, Event
+from gatekeeper.control.store.statefile import StoreError
 from gatekeeper.errors import GatekeeperError
 
 log = logging.getLogger("gatekeeper.events")

@@ -13,24 +13,24 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from gatekeeper.clock import Clock
-from gatekeeper.control.departures import Departures
-from gatekeeper.control.estate import Estate
-from gatekeeper.control.given import Gifts
-from gatekeeper.control.inheritance import leave_counters, take_counters
+from gatekeeper.control.fleet.orphans import Identity, Orphans
+from gatekeeper.control.fleet.pace import DrainReport
+from gatekeeper.control.fleet.publish import Acks, Picture
+from gatekeeper.control.fleet.publish import Slots as SlotsOf
+from gatekeeper.control.fleet.sockets import Listeners
+from gatekeeper.control.fleet.worker_process import worker_command
+from gatekeeper.control.fleet.workers import Fleet
+from gatekeeper.control.health.departures import Departures
+from gatekeeper.control.health.monitor import Monitor
+from gatekeeper.control.health.probe import probe_http
+from gatekeeper.control.health.proof import Prover
+from gatekeeper.control.health.resolver import parts_of
+from gatekeeper.control.health.roster import hosts_of
+from gatekeeper.control.health.tripwire import Submit, Watch
 from gatekeeper.control.keyring import Keyring
-from gatekeeper.control.monitor import Monitor
-from gatekeeper.control.orphans import Identity, Orphans
-from gatekeeper.control.pace import DrainReport
-from gatekeeper.control.probe import probe_http
-from gatekeeper.control.proof import Prover
-from gatekeeper.control.publish import Acks, Picture
-from gatekeeper.control.publish import Slots as SlotsOf
-from gatekeeper.control.resolver import parts_of
-from gatekeeper.control.roster import hosts_of
-from gatekeeper.control.sockets import Listeners
-from gatekeeper.control.tripwire import Submit, Watch
-from gatekeeper.control.worker_process import worker_command
-from gatekeeper.control.workers import Fleet
+from gatekeeper.control.succession.estate import Estate
+from gatekeeper.control.succession.given import Gifts
+from gatekeeper.control.succession.inheritance import leave_counters, take_counters
 from gatekeeper.core.model import BackendTls, HealthCheck, State, Version
 from gatekeeper.telemetry.block import Block
 from gatekeeper.telemetry.carry import Ledger

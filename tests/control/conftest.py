@@ -14,18 +14,18 @@ import pytest
 
 from gatekeeper.clock import ManualClock
 from gatekeeper.config.versions import load_version, version_schema
-from gatekeeper.control.admin import Admin
-from gatekeeper.control.auth import Actor
+from gatekeeper.control.api.admin import Admin
+from gatekeeper.control.api.auth import Actor
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.tokens import Tokens
+from gatekeeper.control.api.views import Sights
 from gatekeeper.control.controller import Controller
 from gatekeeper.control.feed import Feed
-from gatekeeper.control.parts import Parts
 from gatekeeper.control.releases.checks import Examiner
 from gatekeeper.control.releases.notify import Notifier
 from gatekeeper.control.releases.runner import Runner
-from gatekeeper.control.start import first_state
-from gatekeeper.control.store import Store
-from gatekeeper.control.tokens import Tokens
-from gatekeeper.control.views import Sights
+from gatekeeper.control.store.start import first_state
+from gatekeeper.control.store.store import Store
 from gatekeeper.core import routing
 from gatekeeper.core.command import Rollback, SetSplit
 from gatekeeper.core.model import Backend, Definition, Role, Service, Settings, State, Testers, Version

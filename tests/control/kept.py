@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from gatekeeper.control.rows import Audit, Delta, Record
+from gatekeeper.control.store.rows import Audit, Delta, Record
 from gatekeeper.core.model import (
     Backend,
     Deployed,

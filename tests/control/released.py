@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from gatekeeper.control.auth import Actor
-from gatekeeper.control.tokens import Tokens
+from gatekeeper.control.api.auth import Actor
+from gatekeeper.control.api.tokens import Tokens
 from gatekeeper.core.command import CheckDone, Rollback, StartRelease
 from gatekeeper.core.model import Release, Releasing, Role
 from gatekeeper.core.release import gates

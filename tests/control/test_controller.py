@@ -10,7 +10,7 @@ import pytest
 
 from gatekeeper.control import controller as module
 from gatekeeper.control import line
-from gatekeeper.control.store import StoreError
+from gatekeeper.control.store.store import StoreError
 from gatekeeper.core.command import Refused, Reload
 
 ENTROPY = "ef" * 32

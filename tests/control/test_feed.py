@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from gatekeeper.control import feed as module
-from gatekeeper.control import stream
-from gatekeeper.control.admin import Admin
+from gatekeeper.control.api import stream
+from gatekeeper.control.api.admin import Admin
 from gatekeeper.control.feed import DroppedError, TooManyWatchersError
-from gatekeeper.control.store import Audit, StoreError
+from gatekeeper.control.store.store import Audit, StoreError
 
 
 async def until(condition):

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from gatekeeper.control import journal
 from gatekeeper.control.controller import Once
-from gatekeeper.control.rows import Answer, Record
-from gatekeeper.control.store import Store, StoreError
+from gatekeeper.control.store import journal
+from gatekeeper.control.store.rows import Answer, Record
+from gatekeeper.control.store.store import Store, StoreError
 from gatekeeper.core.command import Refused
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from gatekeeper.channel import Decoder, encode
-from gatekeeper.control import publish
+from gatekeeper.control.fleet import publish
 from gatekeeper.core.model import Backend, Definition, Log, Service, Settings, State, Version
 from gatekeeper.core.reload import initial_state
 from gatekeeper.dataplane import worker as module

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from gatekeeper.channel import encode
-from gatekeeper.control import publish
+from gatekeeper.control.fleet import publish
 from gatekeeper.dataplane import worker as module
 from gatekeeper.dataplane.worker import Worker
 from gatekeeper.telemetry.block import Block

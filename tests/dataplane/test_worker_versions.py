@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gatekeeper.channel import encode
-from gatekeeper.control import publish
+from gatekeeper.control.fleet import publish
 from gatekeeper.dataplane.downstream import Downstream
 from gatekeeper.dataplane.ending import Ending
 from tests.dataplane.test_worker import READY, SLOTS, post, state

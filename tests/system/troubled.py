@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from gatekeeper.control import handover
+from gatekeeper.control.succession import handover
 from gatekeeper.errors import GatekeeperError
 from gatekeeper.interface.cli import main
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gatekeeper.control.wire import NOTE, NUMBER, nearest
+from gatekeeper.control.api.wire import NOTE, NUMBER, nearest
 from gatekeeper.core.command import MAX_WEIGHT
 
 Example = dict[str, Any]

@@ -21,7 +21,7 @@ from gatekeeper.control.api.base import (
     wrong,
 )
 from gatekeeper.control.api.parameters import seconds_of
-from gatekeeper.control.wire import NAME, NUMBER
+from gatekeeper.control.api.wire import NAME, NUMBER
 
 PASS_SECONDS: Final = 8 * 3600
 """A pass without a stated lifetime: a working day."""

@@ -11,12 +11,12 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from gatekeeper.control import views, wire
+from gatekeeper.control.api import views, wire
 from gatekeeper.control.api.operation import Call
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.wire import Document, ProblemError
 from gatekeeper.control.controller import Result
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.rows import Answer, Once
-from gatekeeper.control.wire import Document, ProblemError
+from gatekeeper.control.store.rows import Answer, Once
 from gatekeeper.core import codec
 from gatekeeper.core.command import Command, Refused
 from gatekeeper.core.model import State

@@ -9,11 +9,11 @@ from aiohttp import web
 from gatekeeper.control.api.bodies import ReloadBody
 from gatekeeper.control.api.changing import Changer, kept, load, once_of, submit
 from gatekeeper.control.api.operation import Call
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.tokens import Tokens
+from gatekeeper.control.api.wire import ProblemError
 from gatekeeper.control.controller import Result
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.rows import Once
-from gatekeeper.control.tokens import Tokens
-from gatekeeper.control.wire import ProblemError
+from gatekeeper.control.store.rows import Once
 from gatekeeper.core import codec
 from gatekeeper.core.command import Reload
 

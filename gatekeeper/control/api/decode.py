@@ -5,8 +5,8 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gatekeeper.control import wire
-from gatekeeper.control.wire import Document, ProblemError
+from gatekeeper.control.api import wire
+from gatekeeper.control.api.wire import Document, ProblemError
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -10,18 +10,18 @@ from typing import Final
 
 from aiohttp import web
 
-from gatekeeper.control import wire
+from gatekeeper.control.api import wire
+from gatekeeper.control.api.auth import Actor, peer
 from gatekeeper.control.api.changing import fingerprint, owner
 from gatekeeper.control.api.decode import decode
 from gatekeeper.control.api.operation import Call, Operation
 from gatekeeper.control.api.parameters import read_query
+from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.routes import operations
-from gatekeeper.control.auth import Actor, peer
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.rows import Answer, Audit
-from gatekeeper.control.store import StoreError
-from gatekeeper.control.tokens import expired
-from gatekeeper.control.wire import CONFIG_BYTES, NAME, ProblemError
+from gatekeeper.control.api.tokens import expired
+from gatekeeper.control.api.wire import CONFIG_BYTES, NAME, ProblemError
+from gatekeeper.control.store.rows import Answer, Audit
+from gatekeeper.control.store.store import StoreError
 from gatekeeper.core.model import Role
 
 log = logging.getLogger("gatekeeper.control")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from gatekeeper.control.parts import Parts
+from gatekeeper.control.api.parts import Parts
 from gatekeeper.core.model import Release
 from gatekeeper.core.release import gates
 from gatekeeper.core.release.calendar import Offset

@@ -13,8 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from gatekeeper import __version__
-from gatekeeper.control import wire
-from gatekeeper.control.api import codes
+from gatekeeper.control.api import codes, wire
 from gatekeeper.control.api.answers import Problem
 from gatekeeper.control.api.base import NAME_PATTERN, Body
 from gatekeeper.control.api.operation import Call, Content, Operation

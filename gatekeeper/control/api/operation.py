@@ -7,11 +7,10 @@ from typing import Any, Protocol
 from aiohttp import web
 from pydantic import BaseModel
 
-from gatekeeper.control import wire
-from gatekeeper.control.api import codes
+from gatekeeper.control.api import codes, wire
+from gatekeeper.control.api.auth import Actor
 from gatekeeper.control.api.parameters import Parameter
-from gatekeeper.control.auth import Actor
-from gatekeeper.control.rows import Answer
+from gatekeeper.control.store.rows import Answer
 from gatekeeper.core.model import Role
 
 Json = Mapping[str, Any]

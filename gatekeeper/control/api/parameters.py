@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gatekeeper.control import wire
-from gatekeeper.control.wire import ProblemError
+from gatekeeper.control.api import wire
+from gatekeeper.control.api.wire import ProblemError
 
 _DURATION: Final = re.compile(
     r"(?:(\d{1,9}(?:\.\d{1,9})?)h)?(?:(\d{1,9}(?:\.\d{1,9})?)m)?(?:(\d{1,9}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?"

@@ -4,14 +4,14 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from gatekeeper.control import wire
+from gatekeeper.control.api import wire
 from gatekeeper.control.api.bodies import PASS_SECONDS, PassBody
 from gatekeeper.control.api.changing import REPLAYED, fingerprint, owner, refuse_moved
 from gatekeeper.control.api.operation import Call
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.reads import service_of
-from gatekeeper.control.rows import Answer, Audit, Record
-from gatekeeper.control.wire import ProblemError
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.reads import service_of
+from gatekeeper.control.api.wire import ProblemError
+from gatekeeper.control.store.rows import Answer, Audit, Record
 from gatekeeper.core import passes
 from gatekeeper.core.model import Service
 

@@ -4,15 +4,15 @@ from typing import cast
 
 from aiohttp import web
 
-from gatekeeper.control import views, wire
+from gatekeeper.control.api import views, wire
 from gatekeeper.control.api.bodies import PruneBody
 from gatekeeper.control.api.changing import REPLAYED, fingerprint, owner, refuse_moved
 from gatekeeper.control.api.operation import Call
 from gatekeeper.control.api.parameters import seconds_of
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.reads import service_of
-from gatekeeper.control.rows import Answer, Audit, Record
-from gatekeeper.control.wire import Document, ProblemError
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.reads import service_of
+from gatekeeper.control.api.wire import Document, ProblemError
+from gatekeeper.control.store.rows import Answer, Audit, Record
 from gatekeeper.core import codec
 from gatekeeper.core.difference import compare, past_state
 from gatekeeper.core.past import Past

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from gatekeeper.control.api.base import NAME_PATTERN, Body, Note, known, wrong
-from gatekeeper.control.wire import NAME, NOTE
+from gatekeeper.control.api.wire import NAME, NOTE
 from gatekeeper.core.release.start import MOST_SERVICES
 
 PAST_SECONDS: Final = 60.0

@@ -9,12 +9,12 @@ from gatekeeper.control.api import release_answers as answers
 from gatekeeper.control.api import release_bodies as bodies
 from gatekeeper.control.api.operation import Call, Content, Operation
 from gatekeeper.control.api.parameters import DRY_RUN, NOTE, duration, flag, number, text
+from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.releases import BY_THOSE_ASKED, WITH_REASON, Releases
 from gatekeeper.control.api.report import MARKDOWN, Reports
 from gatekeeper.control.api.verify import Verify
-from gatekeeper.control.history import PAGE
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.rows import Answer
+from gatekeeper.control.store.history import PAGE
+from gatekeeper.control.store.rows import Answer
 from gatekeeper.core.command import Verb
 from gatekeeper.core.model import Role
 

@@ -6,17 +6,16 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from gatekeeper.control import wire
-from gatekeeper.control.api import plan_views, release_views
+from gatekeeper.control.api import plan_views, release_views, wire
+from gatekeeper.control.api.auth import Actor
 from gatekeeper.control.api.changing import Changer, Describe
 from gatekeeper.control.api.looking import Look, look
 from gatekeeper.control.api.operation import Call, Handler
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.reads import unknown_service
 from gatekeeper.control.api.release_bodies import ActBody, StartBody
-from gatekeeper.control.auth import Actor
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.reads import unknown_service
-from gatekeeper.control.rows import Audit
-from gatekeeper.control.wire import Document, ProblemError
+from gatekeeper.control.api.wire import Document, ProblemError
+from gatekeeper.control.store.rows import Audit
 from gatekeeper.core.command import Act, StartRelease, Verb
 from gatekeeper.core.model import Release, Role, State
 from gatekeeper.core.outcome import plain

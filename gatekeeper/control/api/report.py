@@ -11,12 +11,11 @@ from typing import Any, Final
 from aiohttp import web
 
 from gatekeeper import __version__
-from gatekeeper.control import views, wire
-from gatekeeper.control.api import release_views
+from gatekeeper.control.api import release_views, views, wire
 from gatekeeper.control.api.looking import look
 from gatekeeper.control.api.operation import Call
+from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.releases import Releases
-from gatekeeper.control.parts import Parts
 from gatekeeper.core.model import Release
 from gatekeeper.core.release.words import count, duration, listed, moves, with_reason
 

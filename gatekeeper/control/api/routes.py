@@ -5,21 +5,20 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gatekeeper.control import wire
-from gatekeeper.control.api import answers, bodies, release_routes
+from gatekeeper.control.api import answers, bodies, release_routes, wire
 from gatekeeper.control.api.changing import Changer
 from gatekeeper.control.api.config import Config
 from gatekeeper.control.api.openapi import Description
 from gatekeeper.control.api.operation import Call, Content, Operation
 from gatekeeper.control.api.parameters import DRY_RUN, NOTE, OF_A_WRITE, duration, flag, number, text
+from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.passes import Passes
 from gatekeeper.control.api.past import History
+from gatekeeper.control.api.reads import Reads, service_of
 from gatekeeper.control.api.versions import Versions
-from gatekeeper.control.history import PAGE
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.reads import Reads, service_of
-from gatekeeper.control.rows import Answer
-from gatekeeper.control.writes import Writes
+from gatekeeper.control.api.writes import Writes
+from gatekeeper.control.store.history import PAGE
+from gatekeeper.control.store.rows import Answer
 from gatekeeper.core.model import Role
 
 VIEWER, OPERATOR, ADMIN = Role.VIEWER, Role.OPERATOR, Role.ADMIN

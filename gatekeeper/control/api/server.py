@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gatekeeper.control.wire import ProblemError
+from gatekeeper.control.api.wire import ProblemError
 
 log = logging.getLogger("gatekeeper.control")
 

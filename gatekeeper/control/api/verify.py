@@ -6,14 +6,14 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from gatekeeper.control import wire
+from gatekeeper.control.api import wire
 from gatekeeper.control.api.operation import Call
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.reads import service_of, unknown_version
 from gatekeeper.control.api.release_bodies import VerifyBody
 from gatekeeper.control.api.releases import plan_named, plan_names
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.reads import service_of, unknown_version
-from gatekeeper.control.rows import Audit
-from gatekeeper.control.wire import ProblemError
+from gatekeeper.control.api.wire import ProblemError
+from gatekeeper.control.store.rows import Audit
 from gatekeeper.core.command import Refused
 from gatekeeper.core.release import gates
 from gatekeeper.core.release.model import CheckResult

@@ -5,14 +5,14 @@ from typing import cast
 
 from aiohttp import web
 
-from gatekeeper.control import wire
+from gatekeeper.control.api import wire
 from gatekeeper.control.api.bodies import DrainBody
 from gatekeeper.control.api.changing import Changer, load
 from gatekeeper.control.api.operation import Call
-from gatekeeper.control.parts import Parts
-from gatekeeper.control.reads import service_of
-from gatekeeper.control.wire import Document, ProblemError
-from gatekeeper.control.writes import of_service
+from gatekeeper.control.api.parts import Parts
+from gatekeeper.control.api.reads import service_of
+from gatekeeper.control.api.wire import Document, ProblemError
+from gatekeeper.control.api.writes import of_service
 from gatekeeper.core.command import Deploy, Drain, Retire
 from gatekeeper.core.model import State, Version
 from gatekeeper.core.overlay import same_but_origin

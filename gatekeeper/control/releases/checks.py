@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from gatekeeper.clock import Clock
+from gatekeeper.control.health.watched import Probe
 from gatekeeper.control.releases.candidate import Candidate, arguments, environment
 from gatekeeper.control.releases.finding import Finding
 from gatekeeper.control.releases.leftovers import Leftovers
 from gatekeeper.control.releases.output import reported
 from gatekeeper.control.releases.process import Programs
 from gatekeeper.control.releases.released_in import released_in
-from gatekeeper.control.watched import Probe
 from gatekeeper.core.model import HealthCheck
 from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck
 

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from gatekeeper.control.orphans import Identity, identify
+from gatekeeper.control.fleet.orphans import Identity, identify
 
 log = logging.getLogger("gatekeeper.release")
 

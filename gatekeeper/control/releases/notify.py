@@ -22,8 +22,8 @@ import aiohttp
 
 import gatekeeper
 from gatekeeper.clock import Clock
-from gatekeeper.control.probe import in_words
-from gatekeeper.control.rows import Event
+from gatekeeper.control.health.probe import in_words
+from gatekeeper.control.store.rows import Event
 from gatekeeper.core.release.plan import Notify
 
 QUEUE: Final = 1_000

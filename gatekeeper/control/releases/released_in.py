@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 
 import gatekeeper
-from gatekeeper.control.probe import in_words
+from gatekeeper.control.health.probe import in_words
 from gatekeeper.control.releases.finding import Finding
 from gatekeeper.core.release.model import ReleaseState
 from gatekeeper.core.release.plan import ReleasedInCheck

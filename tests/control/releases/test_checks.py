@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from gatekeeper.clock import ManualClock
-from gatekeeper.control.probe import probe_http
+from gatekeeper.control.health.probe import probe_http
 from gatekeeper.control.releases.candidate import Candidate
 from gatekeeper.control.releases.checks import ASKED, Examiner
 from gatekeeper.core.model import Backend, BackendTls, HealthCheck, Service, Settings, Version

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gatekeeper.control.orphans import identify
+from gatekeeper.control.fleet.orphans import identify
 from gatekeeper.control.releases.leftovers import Leftovers
 
 

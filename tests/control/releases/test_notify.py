@@ -12,7 +12,7 @@ from aiohttp import web
 from gatekeeper.clock import ManualClock
 from gatekeeper.control.releases import notify as module
 from gatekeeper.control.releases.notify import Notifier, shown, signature, wants
-from gatekeeper.control.rows import Event
+from gatekeeper.control.store.rows import Event
 from gatekeeper.core.release.plan import Notify
 
 SECRET = "a-secret-of-32-characters-or-more"

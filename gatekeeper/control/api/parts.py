@@ -1,0 +1,92 @@
+"""What the admin API stands on, put in its hands by whoever starts it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gatekeeper.clock import Clock
+from gatekeeper.control.api.tokens import Tokens
+from gatekeeper.control.api.views import Sights
+from gatekeeper.control.controller import Controller
+from gatekeeper.control.feed import Feed
+from gatekeeper.control.releases.notify import Notifier
+from gatekeeper.control.releases.runner import Runner
+from gatekeeper.control.store.store import Store
+from gatekeeper.core.model import Definition, Version
+from gatekeeper.core.outcome import Change
+
+
+class Loader(Protocol):
+    """Reads definitions; may block, so it is called in a thread.
+
+    Raises a GatekeeperError whose ``problems`` are dataclasses with everything that is wrong.
+    """
+
+    def file(self) -> Definition:
+        """The configuration file as it is on disk now."""
+        ...
+
+    def text(self, text: str, *, local: bool) -> Definition:
+        """A whole configuration, relative names in it as if it were the file.
+
+        Not ``local``: it comes from afar, so it may not make gatekeeper read what is on this machine.
+        """
+        ...
+
+    def version(self, service: str, name: str, document: Mapping[str, Any], like: Version) -> Version:
+        """One version, as a deploy sends it. What ``document`` leaves out of health and tls is as in ``like``."""
+        ...
+
+    def version_schema(self) -> dict[str, Any]:
+        """JSON Schema of such a document."""
+        ...
+
+
+class Renew(Protocol):
+    async def __call__(self, actor: str, *, dry_run: bool = False) -> Sequence[Change]:
+        """What changed by it, or with ``dry_run`` would."""
+        ...
+
+
+Prove = Callable[[str, Version, float], Awaitable[Mapping[str, str]]]
+"""Service, version and seconds -> the backends of it that did not pass their check in that time, each with its reason.
+
+Those that passed are ready from the start when the version is taken up next.
+"""
+
+
+@dataclass(slots=True)
+class Parts:
+    controller: Controller
+    store: Store
+    feed: Feed
+    sights: Sights
+    loader: Loader
+    metrics: Callable[[str], tuple[bytes, str]]
+    """The metrics page for an Accept field: body and Content-Type."""
+    clock: Clock
+    prove: Prove
+    runner: Runner
+    """What commands about releases need to know of the world; checks that are made now."""
+    notifier: Notifier
+    renew: Renew | None = None
+    """Takes up certificates whose files changed; None where there are none."""
+    tokens_path: str | None = None
+    tokens: Tokens = field(default_factory=Tokens)
+    """Replaced as a whole when the file is read again."""
+    tokens_refused: str = ""
+    """What is wrong in the token file now; the tokens of before are in force."""
+
+    def problems(self) -> list[str]:
+        """What is not as it should be with gatekeeper itself, in words; each goes by itself when it is."""
+        found = [*self.sights.not_ready()]
+        if (why := self.controller.trouble or self.feed.trouble) is not None:
+            found.append(f"the state file does not take writes: {why}")
+        if self.tokens_refused:
+            found.append(f"the token file is refused, the tokens of before stay in force: {self.tokens_refused}")
+        found += [
+            f"the webhook {each['url']} does not take what it is sent: {each['reason']}"
+            for each in self.notifier.documents()
+            if each["state"] == "failing"
+        ]
+        return [*found, *self.sights.troubles()]

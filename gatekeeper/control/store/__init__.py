@@ -1,0 +1,1 @@
+"""The state file: what is durable, and how."""

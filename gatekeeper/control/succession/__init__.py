@@ -1,0 +1,1 @@
+"""One program follows another without refusing a connection."""
