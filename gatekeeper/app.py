@@ -23,7 +23,6 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import uvloop
@@ -45,7 +44,7 @@ from gatekeeper.control.store.start import first_state
 from gatekeeper.control.store.store import Store
 from gatekeeper.control.succession.estate import Estate
 from gatekeeper.control.succession.given import Gifts, Given
-from gatekeeper.control.succession.handover import HandoverError, Predecessor
+from gatekeeper.control.succession.handover import HandoverError
 from gatekeeper.control.succession.upgrade import Heir, Upgrade
 from gatekeeper.core import routing
 from gatekeeper.core.model import Definition
@@ -53,7 +52,8 @@ from gatekeeper.errors import GatekeeperError
 from gatekeeper.loader import FileLoader, load_tokens, token_file_problems, token_problems
 from gatekeeper.signals import Reloads, Succession, refuse_usr1
 from gatekeeper.simulation import simulate_plan
-from gatekeeper.systemd import Notifier, Passed, SystemdError, passed_sockets
+from gatekeeper.surroundings import Surroundings
+from gatekeeper.systemd import SystemdError
 from gatekeeper.telemetry.exposition import Exposition
 
 __all__ = ["FileLoader", "Supervisor", "serve", "simulate_plan", "token_file_problems", "token_problems"]
@@ -97,31 +97,6 @@ def serve(path: str) -> int:
     finally:
         surroundings.close()
         logs.stop_logging(writer)
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """Who started this process: a service manager, a running gatekeeper that is to be followed, or neither."""
-
-    notifier: Notifier = field(default_factory=Notifier)
-    passed: Sequence[Passed] = ()
-    predecessor: Predecessor | None = None
-
-    @classmethod
-    def found(cls) -> "Surroundings":
-        """What the environment says, which is then removed from it. Raises SystemdError or HandoverError."""
-        return cls(Notifier.from_environment(), passed_sockets(), Predecessor.from_environment())
-
-    def failed(self, reason: str) -> None:
-        """Tell them why this process ends."""
-        if self.predecessor is not None:
-            self.predecessor.fail(reason)
-        else:
-            self.notifier.tell(STATUS=f"failed: {reason}")
-
-    def close(self) -> None:
-        if self.predecessor is not None:
-            self.predecessor.close()
 
 
 def _prepare(path: str, key: str) -> None:

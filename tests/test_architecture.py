@@ -38,11 +38,12 @@ MAY_IMPORT = {
     # What app is made of besides wiring: reading what is configured, and what signals ask for.
     "loader": {"config", "control", "core"},
     "signals": {"control", "systemd"},
+    "surroundings": {"control", "systemd"},
     # A question from the command line to the planner and the judge.
     "simulation": {"core"},
     "app": {
         *("", "places", "channel", "core", "http1", "telemetry", "config", "dataplane", "control"),
-        *("systemd", "loader", "signals", "simulation"),
+        *("systemd", "surroundings", "loader", "signals", "simulation"),
     },
 }
 # The command line loads the engine for a few verbs, and only inside them: the others stay a thin client.
