@@ -17,8 +17,9 @@ PAUSE = (0.0, 0.02)
 class Operator:
     """One connection to the admin socket that changes the split again and again."""
 
-    def __init__(self, path: Path, workers: int = 2) -> None:
+    def __init__(self, path: Path, workers: int = 2, service: str = "shop") -> None:
         """``workers`` is how many have to acknowledge each."""
+        self._service = service
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(30)
         self._socket.connect(str(path))
@@ -30,7 +31,8 @@ class Operator:
         self._turn ^= 1
         body = json.dumps({"blue": 50 + self._turn, "green": 50 - self._turn})
         # A key of its own, as the command line sends one with every change.
-        lines = ["PUT /v1/services/shop/split HTTP/1.1", "Host: localhost", f"Idempotency-Key: {uuid.uuid4()}"]
+        key = f"Idempotency-Key: {uuid.uuid4()}"
+        lines = [f"PUT /v1/services/{self._service}/split HTTP/1.1", "Host: localhost", key]
         head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
         asked = time.monotonic()
         self._socket.sendall((head + body).encode())

@@ -23,6 +23,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from importlib.resources import files
 from typing import Any, Final
 
 import uvloop
@@ -36,6 +37,9 @@ from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.tokens import Tokens, TokensError
 from gatekeeper.control.api.views import Sights
 from gatekeeper.control.controller import Controller
+from gatekeeper.control.dashboard.assets import Assets
+from gatekeeper.control.dashboard.dashboard import Dashboard
+from gatekeeper.control.dashboard.pulse import Pulse
 from gatekeeper.control.deadlines import Deadlines
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.gate import Gate
@@ -50,13 +54,14 @@ from gatekeeper.core import routing
 from gatekeeper.core.model import Definition
 from gatekeeper.errors import GatekeeperError
 from gatekeeper.loader import FileLoader, load_tokens, token_file_problems, token_problems
+from gatekeeper.replay import replay
 from gatekeeper.signals import Reloads, Succession, refuse_usr1
 from gatekeeper.simulation import simulate_plan
 from gatekeeper.surroundings import Surroundings
 from gatekeeper.systemd import SystemdError
 from gatekeeper.telemetry.exposition import Exposition
 
-__all__ = ["FileLoader", "Supervisor", "serve", "simulate_plan", "token_file_problems", "token_problems"]
+__all__ = ["FileLoader", "Supervisor", "replay", "serve", "simulate_plan", "token_file_problems", "token_problems"]
 
 log = logging.getLogger("gatekeeper.app")
 
@@ -239,9 +244,12 @@ class Supervisor:
             clock=self._clock,
             workers=len(gate.blocks),
         )
-        self._office = Office(self._controller, gate, self._feed, self._clock, self._loader.directory)
+        self._office = Office(self._controller, gate, self._feed, self._store, self._clock, self._loader.directory)
         stack.push_async_callback(self._office.close)
         self._parts = self._make_parts(started)
+        gate.sampled = Pulse(self._parts, gate.window).beat
+        self._feed.listeners.append(self._parts.dashboard.hear)
+        await self._parts.dashboard.marks.recall(self._store, started)
         self._admin = Admin(self._parts, path=socket_path, http=settings.admin_http)
         stack.push_async_callback(self._admin.stop)
         self._admin.bind(gifts)
@@ -267,6 +275,7 @@ class Supervisor:
                 store=self._store,
                 feed=self._feed,
                 gate=gate,
+                judging=self._office.judging,
                 environment=lambda: {**os.environ, **self._notifier.environment()},
             )
         )
@@ -314,6 +323,7 @@ class Supervisor:
             lambda: gate.view(self._controller.state, len(self._parts.problems())),
             gate.window,
             counted=gate.ledger.all,
+            standings=self._office.judging.standings,
         )
         return Parts(
             controller=self._controller,
@@ -335,6 +345,11 @@ class Supervisor:
             prove=gate.prove,
             runner=self._office.runner,
             notifier=self._office.notifier,
+            judging=self._office.judging,
+            dashboard=Dashboard(
+                assets=Assets.load(files("gatekeeper") / "interface" / "dashboard"),
+                odds=self._office.judging.odds,
+            ),
             renew=gate.keyring.renew,
             tokens_path=self._definition.settings.admin_tokens,
             tokens=self._tokens,

@@ -39,11 +39,12 @@ MAY_IMPORT = {
     "loader": {"config", "control", "core"},
     "signals": {"control", "systemd"},
     "surroundings": {"control", "systemd"},
-    # A question from the command line to the planner and the judge.
+    # Questions from the command line to the planner and the judge.
     "simulation": {"core"},
+    "replay": {"core", ""},
     "app": {
         *("", "places", "channel", "core", "http1", "telemetry", "config", "dataplane", "control"),
-        *("systemd", "surroundings", "loader", "signals", "simulation"),
+        *("systemd", "surroundings", "loader", "signals", "simulation", "replay"),
     },
 }
 # The command line loads the engine for a few verbs, and only inside them: the others stay a thin client.

@@ -1,8 +1,10 @@
 """What judging costs: CPU per second of traffic, and how much there is to keep."""
 
 import json
+import resource
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 from benchmarks.judge.release import ERRORS, LATENCY
@@ -23,16 +25,19 @@ class Cost:
     verdict_us: float
     hour_bytes: int
     day_bytes: int
+    grown_bytes: int
+    """Resident memory of the process, from the end of the first hour to that of the day."""
 
     def markdown(self) -> list[str]:
         return [
             "| | |",
             "|---|---:|",
             f"| CPU per second of traffic, errors alone | {self.errors_us:.1f} us |",
-            f"| errors, p50, p95, p99, 200 rps | {self.all_us:.1f} us |",
+            f"| errors and times (ranks, p95, p99), 200 rps | {self.all_us:.1f} us |",
             f"| a verdict with its sentence | {self.verdict_us:.1f} us |",
             f"| what is kept, as JSON, after an hour | {self.hour_bytes:,} bytes |",
             f"| after a day, 17 million requests | {self.day_bytes:,} bytes |",
+            f"| growth of the process in these 23 hours | {self.grown_bytes:,} bytes |",
         ]
 
 
@@ -45,11 +50,16 @@ def measure() -> Cost:
     for _ in range(1000):
         judge.verdict()
     verdict_us = (time.process_time() - begin) * 1e3
-    hour = len(json.dumps(judge.dump()))
+    hour, resident = len(json.dumps(judge.dump())), _resident()
     for day in range(1, 24):
         for tick in many:
             judge.add(type(tick.second)(day * SECONDS + tick.second.at, tick.second.cells))
-    return Cost(errors_us, all_us, verdict_us, hour, len(json.dumps(judge.dump())))
+    return Cost(errors_us, all_us, verdict_us, hour, len(json.dumps(judge.dump())), max(0, _resident() - resident))
+
+
+def _resident() -> int:
+    """Bytes (proc(5), statm)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _judged(analysis: Analysis, found: list[Tick]) -> tuple[float, Judge]:

@@ -1,20 +1,19 @@
 """What a recorder of requests has to hand to the judge, as plainly as it can be said.
 
-This is the reference: sets and dictionaries without bounds, one process, one request after the other. The workers'
-recording is bounded, shared and fast; where it can be exact its seconds must equal these. The rules and their reasons
-are in `gatekeeper.core.judge.second`.
+This is the reference: lists and dictionaries without bounds, one process, one request after the other. What workers
+record is bounded and put together afterwards; where it can be exact those seconds must equal these. Only the memory of
+units is the one of production, to be measured with all that it leaves out; a test may put a plain one in its place. The
+rules and their reasons are in `gatekeeper.core.judge.second`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final
+from typing import Protocol
 
 from gatekeeper.core.judge.latency import SLOWEST, bucket, score
 from gatekeeper.core.judge.second import SEAL_AFTER, Arm, Backend, Cell, Second, Tally, Totals
-
-NEVER: Final = 2.0
-"""A weight that none grows beyond: the label is known for good."""
+from gatekeeper.core.judge.units import SIZE, Coin, Units
 
 
 class Mistake(Enum):
@@ -26,6 +25,15 @@ class Mistake(Enum):
     FORGET_LATE = "left out, if it had not ended when its second was sealed"
 
 
+class Memory(Protocol):
+    """What is remembered of units, as ``Units`` does."""
+
+    def reach(self, weights: Sequence[float], *, mixed: bool = False) -> None: ...
+    def is_new(self, unit: int) -> bool: ...
+    def coin(self, unit: int, weight: float, *, candidate: bool) -> Coin | None: ...
+    def is_first_on(self, unit: int, route: int) -> bool: ...
+
+
 @dataclass(slots=True)
 class Attempt:
     """The first attempt of one request, from its arrival (seconds) on."""
@@ -33,7 +41,8 @@ class Attempt:
     arrived: float
     candidate: bool
     weight: float
-    unit: str | None
+    unit: int | None
+    """Its hash, of 32 bits."""
     route: str
     backend: str
     counted: bool
@@ -79,17 +88,19 @@ class Recording:
         routes: tuple[str, ...] = (),
         warm_up: int = 0,
         mistake: Mistake = Mistake.NONE,
+        units: Memory | None = None,
     ) -> None:
-        self._sticky = sticky and mistake is not Mistake.PER_REQUEST
+        self._sticky = sticky
+        self._each_error = mistake is Mistake.PER_REQUEST
         self._tolerance, self._floor = tolerance, floor
-        self._routes = frozenset(routes)
+        self._routes = routes
         self._warm_up = warm_up
         self._by_completion = mistake is Mistake.BY_COMPLETION
         self._forget_late = mistake is Mistake.FORGET_LATE
         self._next = 0
         """The second that is open longest."""
         self._open: dict[int, list[Attempt]] = {}
-        self._units = _Units()
+        self._units: Memory = units or Units.begin(bytearray(SIZE))
 
     def begin(
         self,
@@ -97,7 +108,7 @@ class Recording:
         *,
         candidate: bool,
         weight: float,
-        unit: str | None = None,
+        unit: int | None = None,
         route: str = "",
         backend: str = "",
         counted: bool = True,
@@ -136,25 +147,27 @@ class Recording:
         totals = ([0, 0], [0, 0])
         backends: dict[str, list[int]] = {}
         excluded = unkeyed = 0
-        # Nothing that is not judged uses up a unit.
-        units = self._units if at >= self._warm_up else _Units()
+        attempts = sorted(attempts, key=lambda each: each.weight)
+        if at >= self._warm_up:
+            self._units.reach([each.weight for each in attempts if each.counted])
         for attempt in attempts:
             late = attempt.ended is None or attempt.ended > now
             if late and self._forget_late:
                 attempt.failed = False
             failed = attempt.failed or (late and not self._forget_late)
-            if not attempt.forced:
-                totals[attempt.candidate][0] += 1
-                totals[attempt.candidate][1] += failed
+            if attempt.forced:
+                continue
+            totals[attempt.candidate][0] += 1
+            totals[attempt.candidate][1] += failed
             if not attempt.counted:
                 excluded += 1
-                unkeyed += self._sticky and attempt.unit is None and not attempt.forced
+                unkeyed += self._sticky and attempt.unit is None
                 continue
             if attempt.candidate and attempt.backend:
                 counts = backends.setdefault(attempt.backend, [0, 0])
                 counts[0] += 1
                 counts[1] += failed
-            self._count(cells, units, attempt, failed=failed)
+            self._count(cells, attempt, failed=failed, warming=at < self._warm_up)
         return Second(
             at=at,
             cells=tuple(cells[coin].sealed(coin[0], fresh=coin[1]) for coin in sorted(cells)),
@@ -165,68 +178,33 @@ class Recording:
             unkeyed=unkeyed,
         )
 
-    def _count(
-        self, cells: dict[tuple[float, bool], _Cell], units: "_Units", attempt: Attempt, *, failed: bool
-    ) -> None:
-        unit = attempt.unit if self._sticky else None
+    def _count(self, cells: dict[tuple[float, bool], _Cell], attempt: Attempt, *, failed: bool, warming: bool) -> None:
+        unit, candidate = attempt.unit if self._sticky else None, attempt.candidate
         cell = cells.setdefault((attempt.weight, False), _Cell())
-        arm = cell.arms[attempt.candidate]
+        arm = cell.arms[candidate]
         arm.requests += 1
-        if units.is_new(unit):
+        tally = cell.routes.setdefault(attempt.route, [0, 0, 0, 0]) if attempt.route in self._routes else None
+        if tally is not None:
+            tally[candidate] += 1
+        if unit is not None and warming:
+            # Nothing that is not judged uses up a unit.
+            return
+        if unit is None or self._units.is_new(unit):
             arm.draws += 1
             arm.draw_errors += failed
             place = SLOWEST if failed else self._place(attempt)
             arm.times[place] = arm.times.get(place, 0) + 1
-        if attempt.route in self._routes:
-            tally = cell.routes.setdefault(attempt.route, [0, 0, 0, 0])
-            tally[attempt.candidate] += 1
-            tally[2 + attempt.candidate] += failed and units.is_first_on(unit, attempt.route)
-        coin = units.coin(unit, attempt.weight, candidate=attempt.candidate, failed=failed)
+        if not failed:
+            return
+        once = unit if not self._each_error else None
+        coin = (attempt.weight, False) if once is None else self._units.coin(once, attempt.weight, candidate=candidate)
         if coin is not None:
-            cells.setdefault(coin, _Cell()).arms[attempt.candidate].errors += 1
+            cells.setdefault(coin, _Cell()).arms[candidate].errors += 1
+        if tally is not None:
+            tally[2 + candidate] += unit is None or self._units.is_first_on(unit, self._routes.index(attempt.route))
 
     def _place(self, attempt: Attempt) -> int:
         if attempt.ended is None:
             return SLOWEST
         took = attempt.ended - attempt.arrived
         return score(took, self._tolerance, self._floor) if attempt.candidate else bucket(took)
-
-
-class _Units:
-    """What is remembered of units; None is one that nobody will see again."""
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._failed_on: set[tuple[str, str]] = set()
-        self._known: dict[str, tuple[float, float]] = {}
-        """Unit that failed -> it is stable's up to this weight; the highest weight there was then."""
-        self._highest = 0.0
-
-    def is_new(self, unit: str | None) -> bool:
-        if unit is None:
-            return True
-        new = unit not in self._seen
-        self._seen.add(unit)
-        return new
-
-    def is_first_on(self, unit: str | None, route: str) -> bool:
-        if unit is None:
-            return True
-        first = (unit, route) not in self._failed_on
-        self._failed_on.add((unit, route))
-        return first
-
-    def coin(self, unit: str | None, weight: float, *, candidate: bool, failed: bool) -> tuple[float, bool] | None:
-        """The cell of an error: with which probability its label was drawn, and whether anew; None: no coin is left."""
-        self._highest = max(self._highest, weight)
-        if not failed:
-            return None
-        if unit is None:
-            return weight, False
-        known = self._known.get(unit)
-        if known is not None and weight <= known[1]:
-            return None
-        coin = (weight, False) if known is None else ((weight - known[0]) / (1 - known[0]), True)
-        since = weight if known is None else max(weight, known[0])
-        self._known[unit] = (NEVER, NEVER) if candidate else (since, self._highest)
-        return coin

@@ -1,4 +1,4 @@
-"""One release from start to end: the judge and the other rules on the same seconds of traffic."""
+"""One release from start to end: the judge, the other rules and tests, on the same seconds of traffic."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from math import log
 from random import Random
 from typing import Final
 
+from benchmarks.judge.peeking import PEEKS, Counts, Peek
 from benchmarks.judge.rules import MINUTE, RULES, Minute, Rule
 from benchmarks.judge.traffic import HOUR, Schedule, Tick, Times, Weather, ticks
 from gatekeeper.core.judge.analysis import SUSPICION, Analysis
@@ -64,17 +65,19 @@ def run(plan: Plan, seed: str) -> Result:
     random = Random(seed)
     judge = Judge(plan.analysis, "blue", "green", sticky=False)
     waiting = {name: rule() for name, rule in RULES.items()} if plan.rules else {}
-    result, minute, requests = Result(), Minute(), 0
+    # What they know is errors.
+    peeking = dict(PEEKS) if plan.rules and plan.times is None else {}
+    result, minute, counts, requests = Result(), Minute(), Counts(), 0
     passed: Fired | None = None
     misrouted: Fired | None = None
     suspicious, looks = False, plan.promotion or plan.misroute != 1
-    weather = plan.weather(random)
+    weather, suspicion = plan.weather(random), log(SUSPICION)
     for tick in _misrouted(ticks(random, plan.rps, plan.schedule, weather, plan.seconds, plan.times), plan.misroute):
         at = tick.second.at
         requests += tick.candidate.requests
         if "judge" not in result.fired:
             judge.add(tick.second)
-            suspicious = suspicious or judge.log_odds >= log(SUSPICION)
+            suspicious = suspicious or judge.log_odds >= suspicion
             if judge.rolled_back:
                 result.fired["judge"] = Fired(at + 1, requests)
             elif looks and at % PASS_LOOKS == 0:
@@ -86,7 +89,9 @@ def run(plan: Plan, seed: str) -> Result:
             if at % MINUTE == MINUTE - 1:
                 _ask(waiting, minute, result, Fired(at + 1, requests))
                 minute = Minute()
-        if "judge" in result.fired and not waiting:
+        if peeking:
+            _peek(peeking, counts, tick, result, Fired(at + 1, requests))
+        if "judge" in result.fired and not waiting and not peeking:
             break
         if passed or misrouted:
             break
@@ -106,6 +111,17 @@ def _ask(waiting: dict[str, Rule], minute: Minute, result: Result, now: Fired) -
     for name in [name for name, rule in waiting.items() if rule.add(minute)]:
         result.fired[name] = now
         del waiting[name]
+
+
+def _peek(peeking: dict[str, Peek], counts: Counts, tick: Tick, result: Result, now: Fired) -> None:
+    counts.stable += tick.stable.requests
+    counts.stable_errors += tick.stable.errors
+    counts.candidate += tick.candidate.requests
+    counts.candidate_errors += tick.candidate.errors
+    if tick.candidate.errors:
+        for name in [name for name, peek in peeking.items() if peek(counts)]:
+            result.fired[name] = now
+            del peeking[name]
 
 
 def _misrouted(found: Iterator[Tick], factor: float) -> Iterator[Tick]:

@@ -1,25 +1,23 @@
-"""Results of many releases -> tables with their intervals, and the gates that must hold."""
+"""Results of many releases -> tables with their intervals."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from statistics import median
 from typing import Final
 
-from benchmarks.judge import scenarios
+from benchmarks.judge import rows
 from benchmarks.judge.cost import Cost
-from benchmarks.judge.fair import Fairness
+from benchmarks.judge.peeking import PEEKS
 from benchmarks.judge.release import Fired, Result
+from benchmarks.judge.rows import Row
 from benchmarks.judge.rules import RULES
-from benchmarks.judge.scenarios import Row
 from gatekeeper.core.judge.verdict import Cause
 
 Z95: Final = 1.959964
-Z99: Final = 2.575829
-ENOUGH: Final = 10_000
-"""Releases of an unchanged candidate that the bound on false rollbacks is measured on."""
-WHO: Final = ("judge", *RULES)
+OTHERS: Final = (*RULES, *PEEKS)
+WHO: Final = ("judge", *OTHERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +33,18 @@ class Line:
         return [each.passed for each in self.results if each.passed is not None]
 
     @property
+    def suspicious(self) -> int:
+        return sum(each.suspicious for each in self.results)
+
+    @property
     def misrouted(self) -> int:
         return sum(each.cause is Cause.ROUTING for each in self.results)
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
+    """Holds while ``value`` is at most ``limit``."""
+
     name: str
     value: float
     limit: float
@@ -59,86 +63,8 @@ def wilson(hits: int, of: int, z: float = Z95) -> tuple[float, float]:
     return max(0.0, (middle - half) / (1 + square)), min(1.0, (middle + half) / (1 + square))
 
 
-def gates(lines: Sequence[Line], fairness: Fairness | None = None, *, enough: int = ENOUGH) -> list[Gate]:
-    """Of the rows that were run; ``enough`` is how many null releases the first one asks for."""
-    by_name = {line.row.name: line for line in lines}
-    null = [line for line in lines if line.row.null]
-    releases = sum(len(line.results) for line in null)
-    found = []
-    if fairness is not None:
-        found += [
-            Gate(f"mean wealth over {fairness.paths:,} fair paths", fairness.mean, fairness.bound),
-            Gate("part of them on which it ever was 20", fairness.ever, fairness.ever_bound),
-        ]
-    if null:
-        rollbacks = sum(len(line.fired("judge")) for line in null)
-        misrouted = sum(line.misrouted for line in null)
-        found += [
-            Gate(f"null releases missing of {enough:,}", max(0, enough - releases), 0),
-            Gate("false rollbacks, upper 99 % bound, %", 100 * wilson(rollbacks, releases, Z99)[1], 1),
-            Gate("routing falsely called wrong, upper 99 % bound, %", 100 * wilson(misrouted, releases, Z99)[1], 1),
-        ]
-    for name, limit in ((scenarios.OF_TWO, 160), (scenarios.OUTAGE_OF_TWO, 5), (scenarios.TENTH, 3000)):
-        if name in by_name:
-            found.append(Gate(f"{name}: median candidate requests", _median(by_name[name]), limit))
-    for name in (*scenarios.TOLERATED, scenarios.MARGIN):
-        if name in by_name:
-            found.append(Gate(f"{name}: rolled back", len(by_name[name].fired("judge")), 0))
-    if scenarios.AT_THE_MARGIN in by_name:
-        line = by_name[scenarios.AT_THE_MARGIN]
-        lowest = 100 * wilson(len(line.passed), len(line.results), Z99)[0]
-        found.append(Gate("promoted at the margin, lower 99 % bound, %", lowest, 5))
-    return found
-
-
-def _median(line: Line) -> float:
-    """Candidate requests until the judge's rollback; a release that was not rolled back took for ever."""
-    requests = [each.requests for each in line.fired("judge")]
-    return median([*requests, *[float("inf")] * (len(line.results) - len(requests))])
-
-
-def markdown(lines: Sequence[Line], cost: Cost | None, about: dict[str, str], found: Sequence[Gate]) -> str:
-    out = []
-    for table in dict.fromkeys(line.row.table for line in lines):
-        out += [f"### {table}", "", *_table(table, [line for line in lines if line.row.table == table]), ""]
-    if cost is not None:
-        out += ["### Cost", "", *cost.markdown(), ""]
-    out += ["### Gates", "", "| gate | value | at most | |", "|---|---:|---:|---|"]
-    out += [f"| {gate.name} | {gate.value:,.4g} | {gate.limit:.4g} | {_holds(gate)} |" for gate in found]
-    return "\n".join([*out, "", "; ".join(f"{name} {value}" for name, value in about.items()) + "."]) + "\n"
-
-
-def _holds(gate: Gate) -> str:
-    return "holds" if gate.holds else "**missed**"
-
-
-def _table(table: str, lines: Sequence[Line]) -> list[str]:
-    columns: tuple[str, ...] = WHO
-    if table == scenarios.PROMOTE:
-        columns = ("promoted, %", "candidate requests until then (seconds)")
-    elif table == scenarios.PEOPLE:
-        columns = ("rolled back, %", "said to be misrouted, %", "candidate requests until then (seconds)")
-    out = [f"| | releases | {' | '.join(columns)} |", f"|---|{'---:|' * (len(columns) + 1)}"]
-    for line in lines:
-        name = line.row.name if line.row.right else f"*{line.row.name}*"
-        out.append(f"| {name} | {len(line.results)} | {' | '.join(_cells(table, line))} |")
-    return out
-
-
-def _cells(table: str, line: Line) -> list[str]:
-    if table == scenarios.PROMOTE:
-        return [_share(len(line.passed), line), _when(line.passed, line)]
-    if table == scenarios.PEOPLE:
-        fired = line.fired("judge")
-        return [_share(len(fired), line), _share(line.misrouted, line), _when(fired, line)]
-    return [_cell(line, who, share=table == scenarios.FALSE or line.row.null) for who in WHO]
-
-
-def _cell(line: Line, who: str, *, share: bool) -> str:
-    fired = line.fired(who)
-    if line.row.name == scenarios.MISROUTED and who == "judge":
-        fired = [each.misrouted for each in line.results if each.misrouted is not None]
-    return _share(len(fired), line) if share else _when(fired, line)
+Column = tuple[str, Callable[[Line], str]]
+"""What stands at its top, and what it says of a row."""
 
 
 def _share(hits: int, line: Line) -> str:
@@ -152,11 +78,83 @@ def _when(fired: Sequence[Fired], line: Line) -> str:
     if 2 * len(fired) < len(line.results) or not fired:
         return f"- ({100 * len(fired) / len(line.results):.0f} %)"
     caught = "" if len(fired) == len(line.results) else f", {100 * len(fired) / len(line.results):.0f} %"
-    return f"{median(each.requests for each in fired):,.0f} ({median(each.second for each in fired):,.0f}{caught})"
+    seconds = median(each.second for each in fired) - line.row.since
+    return f"{median(each.requests for each in fired):,.0f} ({seconds:,.0f}{caught})"
+
+
+def _shares(who: str) -> Column:
+    # A rule that did not look has not kept still.
+    return who, lambda line: _share(len(line.fired(who)), line) if who == "judge" or line.row.rules else ""
+
+
+def _times(who: str) -> Column:
+    def cell(line: Line) -> str:
+        if line.row.name == rows.MISROUTED and who == "judge":
+            return _when([each.misrouted for each in line.results if each.misrouted is not None], line)
+        if who != "judge" and not line.row.rules:
+            return ""
+        return _share(len(line.fired(who)), line) if line.row.null else _when(line.fired(who), line)
+
+    return who, cell
+
+
+_SUSPICIOUS: Final[Column] = ("suspicious for a while", lambda line: _share(line.suspicious, line))
+COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
+    rows.FALSE: (_shares("judge"), _SUSPICIOUS, *map(_shares, OTHERS)),
+    rows.SHORT: (_shares("judge"), _SUSPICIOUS),
+    rows.HOSTS: tuple(map(_shares, WHO)),
+    rows.DETECT: tuple(map(_times, WHO)),
+    rows.SLOWER: tuple(map(_times, ("judge", "Flagger", "Kayenta"))),
+    rows.PROMOTE: (
+        ("promoted, %", lambda line: _share(len(line.passed), line)),
+        ("candidate requests until then (seconds)", lambda line: _when(line.passed, line)),
+    ),
+    rows.PEOPLE: (
+        ("rolled back, %", lambda line: _share(len(line.fired("judge")), line)),
+        ("said to be misrouted, %", lambda line: _share(line.misrouted, line)),
+        ("candidate requests until then (seconds)", lambda line: _when(line.fired("judge"), line)),
+    ),
+}
+
+
+def markdown(lines: Sequence[Line], cost: Cost | None, about: dict[str, str], found: Sequence[Gate]) -> str:
+    out = ["### Gates", "", "| gate | value | at most | |", "|---|---:|---:|---|"]
+    out += [f"| {gate.name} | {gate.value:,.4g} | {gate.limit:,.4g} | {_holds(gate)} |" for gate in found]
+    for table in dict.fromkeys(line.row.table for line in lines):
+        out += ["", f"### {table}", "", *_table(table, [line for line in lines if line.row.table == table])]
+    if cost is not None:
+        out += ["", "### Cost", "", *cost.markdown()]
+    return "\n".join([*out, "", "; ".join(f"{name} {value}" for name, value in about.items()) + "."]) + "\n"
+
+
+def _holds(gate: Gate) -> str:
+    return "holds" if gate.holds else "**missed**"
+
+
+def _table(table: str, lines: Sequence[Line]) -> list[str]:
+    columns = COLUMNS[table]
+    out = [f"| | releases | {' | '.join(title for title, _ in columns)} |", f"|---|{'---:|' * (len(columns) + 1)}"]
+    shown = [*lines, *_together(table, lines)]
+    for line in shown:
+        name = line.row.name if line.row.right else f"*{line.row.name}*"
+        out.append(f"| {name} | {len(line.results)} | {' | '.join(cell(line) for _, cell in columns)} |")
+    return out
+
+
+def _together(table: str, lines: Sequence[Line]) -> list[Line]:
+    """Lines that say of many null rows what they say as one."""
+    found = []
+    if table in (rows.FALSE, rows.SHORT):
+        for said, begin in (("base 0.1 %", "base 0.1 %"), ("base 1 %", "base 1 %"), ("all", "")):
+            some = [line for line in lines if line.row.name.startswith(begin)]
+            every = [result for line in some for result in line.results]
+            if len(some) > 1:
+                found.append(Line(replace(some[0].row, name=f"**{said}, together**"), every))
+    return found
 
 
 def as_json(lines: Sequence[Line], cost: Cost | None, about: dict[str, str], found: Sequence[Gate]) -> str:
-    rows = [
+    of_rows = [
         {
             "table": line.row.table,
             "name": line.row.name,
@@ -164,19 +162,15 @@ def as_json(lines: Sequence[Line], cost: Cost | None, about: dict[str, str], fou
             "releases": len(line.results),
             "fired": {who: [(each.second, each.requests) for each in line.fired(who)] for who in WHO},
             "passed": [(each.second, each.requests) for each in line.passed],
-            "suspicious": sum(each.suspicious for each in line.results),
+            "suspicious": line.suspicious,
             "misrouted": line.misrouted,
         }
         for line in lines
     ]
-    return (
-        json.dumps(
-            {
-                "about": about,
-                "gates": [{**asdict(gate), "holds": gate.holds} for gate in found],
-                "cost": asdict(cost) if cost else None,
-                "rows": rows,
-            }
-        )
-        + "\n"
-    )
+    document = {
+        "about": about,
+        "gates": [{**asdict(gate), "holds": gate.holds} for gate in found],
+        "cost": asdict(cost) if cost else None,
+        "rows": of_rows,
+    }
+    return json.dumps(document) + "\n"

@@ -57,14 +57,16 @@ def late(base: float, candidate: float, at: int) -> Weather:
 
 
 def bad_minutes(base: float, bad: float, minutes: int, *, own: bool = False) -> Callable[[Random], Weather]:
-    """Some random minutes of the hour are bad for both, or (``own``) each version has its own ones."""
+    """Some minutes of the hour, from any second on, are bad for both, or (``own``) each version has its own ones."""
 
     def begin(random: Random) -> Weather:
-        stable = set(random.sample(range(60), minutes))
-        candidate = set(random.sample(range(60), minutes)) if own else stable
-        return lambda second, _random: Rates(
-            bad if second // 60 % 60 in stable else base, bad if second // 60 % 60 in candidate else base
-        )
+        def some() -> frozenset[int]:
+            begins = [random.randrange(HOUR - 60) for _ in range(minutes)]
+            return frozenset(second for begin in begins for second in range(begin, begin + 60))
+
+        stable = some()
+        candidate = some() if own else stable
+        return lambda second, _random: Rates(bad if second in stable else base, bad if second in candidate else base)
 
     return begin
 

@@ -14,6 +14,7 @@ from benchmarks.judge.release import ERRORS, Fired, Result
 from benchmarks.judge.traffic import HOUR, RAMP, Schedule, weight_at
 from gatekeeper.core.judge.judge import Judge
 from gatekeeper.core.judge.second import Second
+from gatekeeper.core.split import SPACE
 
 FAST: Final = 0.1
 """Seconds an answer takes where nothing else is said."""
@@ -67,7 +68,7 @@ def seconds_of(world: World, recording: Recording, random: Random) -> Iterator[S
     users = world.users or 0
     # Where a user is on the ring decides the version at every weight, as in ``core.split``.
     places = [random.random() for _ in range(users)]
-    names = [f"u{number}" for number in range(users)]
+    hashes = [int(place * SPACE) for place in places]
     activity: list[int] = []
     if users:
         # Sums of weights for choices(), so that a request costs one bisection.
@@ -91,7 +92,7 @@ def seconds_of(world: World, recording: Recording, random: Random) -> Iterator[S
             failed = draw() < rates[candidate] or user in bots
             for _ in range(world.retries + 1 if failed else 1):
                 attempt = recording.begin(
-                    arrived, candidate=candidate, weight=weight, unit=None if user is None else names[user]
+                    arrived, candidate=candidate, weight=weight, unit=None if user is None else hashes[user]
                 )
                 slow = failed and not candidate
                 shown = failed

@@ -1,8 +1,8 @@
 """A configuration that comes from afar: from an administrator of gatekeeper who need not be one of this machine.
 
 What makes gatekeeper read the environment or files of this machine and show or send what is in them is refused:
-``include``, ``${...}``, error pages, the token of a check; and so is what makes it run a program. Certificates and keys
-may be named; nothing of what is in them is ever shown.
+``include``, ``${...}``, error pages, the token of a check or a metric; and so is what makes it run a program.
+Certificates and keys may be named; nothing of what is in them is ever shown.
 """
 
 from gatekeeper.config.reader import Budget, read
@@ -14,6 +14,7 @@ _REFUSED: tuple[tuple[KeyPath, str], ...] = (
     (("services", "*"), "error_pages"),
     *((path, "command") for path in CHECKS),
     *(((*path, "released_in"), "token_file") for path in CHECKS),
+    (("plans", "*", "analysis", "metrics", "*"), "token_file"),
 )
 """Where they stand (a star is every name or item), and their names."""
 _ALLOWED = "on the admin socket, by root or the user gatekeeper runs as"

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from gatekeeper.config.analysis_checks import check_analysis
 from gatekeeper.config.moments import read_moment, read_zone, wall
 from gatekeeper.config.problems import closest, listed
 from gatekeeper.config.substitute import CHECKS, nodes_at
@@ -67,6 +68,7 @@ def _plan(plan: Mapping, path: KeyPath, report: Report) -> None:
     start = plan.get("start")
     if isinstance(start, Mapping):
         _start(start, (*path, "start"), report)
+    check_analysis(plan, path, report)
 
 
 def _weights(steps: Sequence, path: KeyPath, report: Report) -> None:

@@ -1,7 +1,8 @@
 """From the models of ``plans`` to the values of ``core.release.plan``. They have been checked as a whole before."""
 
-from gatekeeper.config import models, plans
+from gatekeeper.config import analysis, models, plans
 from gatekeeper.config.moments import Moment, wall
+from gatekeeper.core.judge import analysis as judged
 from gatekeeper.core.release import plan as values
 
 UTC = "UTC"
@@ -34,6 +35,47 @@ def _plan(name: str, given: plans.Plan) -> values.Plan:
         on_fail=values.OnFail(given.on_fail),
         max_hold=given.max_hold,
         retain=given.retain,
+        analysis=_analysis(given.analysis) if given.analysis else None,
+    )
+
+
+def _analysis(given: analysis.Analysis) -> judged.Analysis:
+    ratio, points = given.tolerate.errors
+    slower, floor = given.tolerate.latency
+    guard, burst = given.guard, given.burst
+    return judged.Analysis(
+        alpha=given.alpha,
+        beta=given.promote_beta,
+        tolerate_ratio=ratio,
+        tolerate_errors=points,
+        tolerate_latency=slower,
+        tolerate_floor=floor,
+        promote_errors=given.promote_within.errors,
+        promote_p95=given.promote_within.p95,
+        promote_p99=given.promote_within.p99,
+        latency=given.latency,
+        min_bake=given.min_bake,
+        min_events=given.min_events,
+        warm_up=given.warm_up,
+        guard=judged.Guard(guard.errors, guard.p99, guard.window) if guard else None,
+        burst=judged.Burst(burst.block, burst.cap) if burst else None,
+        deadline=given.deadline,
+        steps=judged.Demand(given.steps),
+        routes=given.routes,
+        queries=tuple(_query(metric) for metric in given.metrics),
+    )
+
+
+def _query(given: analysis.Metric) -> judged.Query:
+    return judged.Query(
+        name=given.name,
+        url=given.prometheus,
+        query=given.query,
+        max=given.max,
+        min=given.min,
+        every=given.every,
+        failures=given.failures,
+        token_file=given.token_file,
     )
 
 

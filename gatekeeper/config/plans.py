@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from gatekeeper.config.addresses import API_ADDRESS, FILE, REQUEST_PATH, WEB_ADDRESS
+from gatekeeper.config.analysis import Analysis
 from gatekeeper.config.base import Many, Model, TextOrMapping, key
 from gatekeeper.config.moments import HOURS, MOMENT, WEEKDAYS, ZONE, Moment
 from gatekeeper.config.problems import WrongValueError
@@ -146,6 +147,7 @@ class Plan(Model):
     steps: Annotated[tuple[Step, ...], Many(1, MAX_STEPS, alone=False, what="steps")] = Field(
         description="Weights that rise to 100, each with what comes before it and how long it is held."
     )
+    analysis: Analysis | None = key(None, "What the judge is asked in every step. Default: nothing is judged.")
     on_fail: Annotated[str, choice("rollback", "pause")] = key(
         "rollback", "What is done when a check fails or the judge is against the candidate."
     )

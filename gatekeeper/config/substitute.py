@@ -27,6 +27,7 @@ _PATHS: tuple[KeyPath, ...] = (
     *(("services", "*", "versions", "*", "tls", name) for name in ("ca", "cert", "key")),
     ("services", "*", "error_pages", "*"),
     *((*path, "released_in", "token_file") for path in CHECKS),
+    ("plans", "*", "analysis", "metrics", "*", "token_file"),
 )
 
 

@@ -59,7 +59,7 @@ class Reads:
         return dict(self.schema)
 
     def _validate(self, value: object) -> Any:
-        if isinstance(value, int):  # a default; what comes from a file is always a text
+        if isinstance(value, int | float):  # a default; what comes from a file is always a text
             value = str(value).lower()
         if not isinstance(value, str):
             raise wrong(WrongValueError("takes a single value", allowed=self.allowed), hidden=self.hidden)

@@ -39,6 +39,7 @@ _LEVELS: Final = {
             "backend_kept",
             "certificate_expiring",
             "dns_failed",
+            "judge_log_failed",
             "notify_failed",
             "tripped",
             "undone",

@@ -12,13 +12,14 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+from gatekeeper.channel import Message
 from gatekeeper.clock import Clock
 from gatekeeper.control.fleet.orphans import Identity, Orphans
 from gatekeeper.control.fleet.pace import DrainReport
 from gatekeeper.control.fleet.publish import Acks, Picture
 from gatekeeper.control.fleet.publish import Slots as SlotsOf
 from gatekeeper.control.fleet.sockets import Listeners
-from gatekeeper.control.fleet.worker_process import worker_command
+from gatekeeper.control.fleet.worker_process import Recorded, worker_command
 from gatekeeper.control.fleet.workers import Fleet
 from gatekeeper.control.health.departures import Departures
 from gatekeeper.control.health.monitor import Monitor
@@ -99,8 +100,12 @@ class Gate:
     fleet: Fleet
     departures: Departures
     _prover: Prover
+    recorded: Recorded | None = None
+    """Who is told what workers recorded for judges."""
     _watch: Watch | None = None
     _told: Callable[[], None] | None = None
+    sampled: Callable[[], None] | None = None
+    """Called after each sample of ``window``; must not fail."""
 
     async def open(self) -> None:
         """Take the listening addresses and make what workers inherit. Raises ListenError, KeyringError, OSError."""
@@ -127,6 +132,7 @@ class Gate:
             command=worker_command(self.state_path),
             warm=self.monitor.warm,
             outcomes=self.monitor.hear,
+            recorded=self._hear_recorded,
             clock=self._clock,
         )
         self.departures = Departures(self._tell, lambda: self.fleet.workers, self._clock)
@@ -294,6 +300,10 @@ class Gate:
         if self._told is not None:
             self._told()
 
+    def _hear_recorded(self, pid: int, message: Message) -> None:
+        if self.recorded is not None:
+            self.recorded(pid, message)
+
     def _answered(self, service: str, version: str) -> tuple[int, int]:
         slot = self.slots.slot(service, version)
         return answered(self.ledger.all(), slot) if slot is not None else (0, 0)
@@ -311,6 +321,8 @@ class Gate:
     async def _sample(self) -> None:
         while True:
             self.window.sample(self._clock.monotonic())
+            if self.sampled is not None:
+                self.sampled()
             if not self._aside and self.ledger.settle(self._earlier.lives):
                 log.info("counters of an earlier program carried on", extra={"left": len(self.ledger.former)})
             await asyncio.sleep(SAMPLE_SECONDS)

@@ -59,6 +59,24 @@ class Decision:
     weight: float = 1.0
     """The share, 0..1, that the split gave to the version first wanted; 1 where no split was asked, 0 for a
     superseded version that an open page still uses."""
+    unit: int = -1
+    """The point of the unit in the hash range of the split that decided; -1 where there is none, or nobody wants to
+    know (``ServiceRoute.tells_units``)."""
+
+    def of_unit(self, point: int, lines: bytes) -> "Decision":
+        """The same for the unit at this point, with these Set-Cookie lines."""
+        return Decision(
+            self.service,
+            self.version,
+            self.reason,
+            self.rule,
+            self.forced,
+            lines,
+            self.failed_over_from,
+            self.unavailable,
+            self.weight,
+            point,
+        )
 
     def with_cookie(self, lines: bytes) -> "Decision":
         """The same with these Set-Cookie lines, the only ones."""
@@ -72,6 +90,7 @@ class Decision:
             self.failed_over_from,
             self.unavailable,
             self.weight,
+            self.unit,
         )
 
     def elsewhere(self, version: VersionRoute) -> "Decision":
@@ -86,6 +105,7 @@ class Decision:
             self.version,
             self.unavailable,
             self.weight,
+            self.unit,
         )
 
     def nowhere(self) -> "Decision":
@@ -99,4 +119,5 @@ class Decision:
             self.set_cookie,
             unavailable=True,
             weight=self.weight,
+            unit=self.unit,
         )

@@ -26,6 +26,7 @@ from gatekeeper.core.rules import RuleIndex
 from gatekeeper.core.skew import Pages
 from gatekeeper.core.split import SPACE, bounds
 from gatekeeper.core.sticky import (
+    DASHBOARD_COOKIES,
     END,
     OWN_COOKIE_SECONDS,
     CookieLine,
@@ -81,7 +82,7 @@ class SplitRoute:
 
 
 class ServiceRoute:
-    """One service, compiled; immutable but for a bounded memo of addresses."""
+    """One service, compiled; immutable but for a bounded memo of addresses, and for ``tells_units``."""
 
     __slots__ = (
         "_by_gate",
@@ -104,6 +105,7 @@ class ServiceRoute:
         "name",
         "slots",
         "stable",
+        "tells_units",
         "versions",
     )
 
@@ -155,16 +157,23 @@ class ServiceRoute:
             and all(source.kind is not UnitKind.CLIENT_IP for source in sticky.by)
         )
         """Whether the decision for a known unit follows from the request's fields, and from nothing else of it."""
+        self.tells_units = False
+        """Whether somebody wants decisions to say for which unit they were made; a copy each, so mostly nobody does."""
 
     @property
     def cookie_strip(self) -> re.Pattern[bytes]:
-        """``sub(b"", value)`` takes gatekeeper's cookies of this service out of a Cookie field value.
+        """``sub(b"", value)`` takes gatekeeper's cookies of this service, and the dashboard's, out of a Cookie field.
 
         Compiled when first used: it takes half a millisecond, and there may be ten thousand services.
         """
         if self._strip is None:
             self._strip = stripper(
-                (own_cookie_name(self.name), page_cookie_name(self.name), tester_cookie_name(self.name))
+                (
+                    own_cookie_name(self.name),
+                    page_cookie_name(self.name),
+                    tester_cookie_name(self.name),
+                    *DASHBOARD_COOKIES,
+                )
             )
         return self._strip
 
@@ -208,6 +217,7 @@ class ServiceRoute:
 
         to_pin = False
         minted = b""
+        point = -1
         if decision is None:
             if self._pins is not None:
                 decision, to_pin = self._follow_pin(self._pins, split, head.cookie, ready)
@@ -226,12 +236,14 @@ class ServiceRoute:
                 if unit:
                     hashed = split.hasher.copy()
                     hashed.update(unit)
-                    decision = split.known[bisect_right(split.uppers, _from_bytes(hashed.digest(), "big"))]
+                    point = _from_bytes(hashed.digest(), "big")
+                    decision = split.known[bisect_right(split.uppers, point)]
                 elif self._mints:
                     minted = new_id(draw(), draw())
                     hashed = split.hasher.copy()
                     hashed.update(minted)
-                    decision = split.fresh[bisect_right(split.uppers, _from_bytes(hashed.digest(), "big"))]
+                    point = _from_bytes(hashed.digest(), "big")
+                    decision = split.fresh[bisect_right(split.uppers, point)]
                 else:
                     decision = split.fresh[bisect_right(split.uppers, draw() % SPACE)]
 
@@ -243,6 +255,8 @@ class ServiceRoute:
             lines += self._own_line.line(minted, secure)
         if navigates and self._pages is not None and not decision.unavailable:
             lines += self._pages.note(decision.version.name, head.cookie, now, secure)
+        if self.tells_units and point >= 0:
+            return decision.of_unit(point, lines)
         return decision.with_cookie(lines) if lines else decision
 
     def _force(self, version: str, lines: bytes, ready: Ready) -> Decision:

@@ -27,6 +27,10 @@ END = rb"(?![ \t]*[^; \t])"
 """The end of a cookie value in a Cookie field."""
 _OWN_VALUE = re.compile(rb"([A-Za-z0-9_-]{1,64})(?:\.(" + TAG + rb"))?" + END)
 
+DASHBOARD_COOKIES = (b"gatekeeper-_session", b"__Host-gatekeeper-_session")
+"""The dashboard's session, without TLS and with it: no service can be named so that one is its own. Browsers send a
+cookie to every port of a host, so users' requests may bring an operator's; no backend is to see it."""
+
 Search = Callable[[bytes], re.Match[bytes] | None]
 
 

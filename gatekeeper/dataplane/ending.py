@@ -15,6 +15,8 @@ from gatekeeper.http1.framing import BodyDecoder, LengthDecoder, decoder
 from gatekeeper.http1.request import RequestHead
 
 if TYPE_CHECKING:
+    from gatekeeper.dataplane.docket import Place
+    from gatekeeper.dataplane.dockets import Sampler
     from gatekeeper.dataplane.downstream import Downstream
     from gatekeeper.dataplane.plane import Snapshot
     from gatekeeper.dataplane.upstream import Upstream
@@ -57,6 +59,8 @@ class Ending:
     answered_at = -1.0
 
     # the end
+    place: "Place | Sampler | None" = None
+    """Who is to know when its first attempt is over, and does not know yet."""
     error: Source | None = None
     leave_by = float("inf")
     """When its version's time is over, monotonic seconds: then it is ended."""
@@ -83,6 +87,11 @@ class Ending:
     @property
     def request_done(self) -> bool:
         return self.request is None or self.request.done
+
+    @property
+    def awaits_client(self) -> bool:
+        """Whether what is waited for is the rest of the client's request, and nobody holds that up."""
+        return self.connecting is None and not self.request_done and not self.downstream.held
 
     @property
     def ended_by_close(self) -> bool:
@@ -189,5 +198,7 @@ class Ending:
             plane.recorder.finish(decision.version.slot, self.status, decision.forced, now - self.started, waited)
         else:
             plane.recorder.abandon(decision.version.slot, decision.forced)
+        if self.place is not None:
+            self.place.end(self, now)
         if plane.log.enabled:
             note_exchange(self, now, waited)

@@ -97,7 +97,7 @@ class Exchange(Answering):
         elif self.downstream.blocked:
             if not self.downstream.takes(monotonic()):
                 self.cut(Source.CLIENT)
-        elif not self.request_done and not self.downstream.held:
+        elif self.awaits_client:
             self.keep = False
             self.fail(Fault.BODY_TIMEOUT)
         elif self.response is not None:  # from here on also: the client is held because the backend does not read

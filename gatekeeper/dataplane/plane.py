@@ -8,14 +8,16 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gatekeeper.channel import Message
 from gatekeeper.core.model import Settings, State
 from gatekeeper.core.networks import Networks
 from gatekeeper.core.routing import RoutingTable, ServiceRoute, compile  # noqa: A004 - the field's word for it
 from gatekeeper.dataplane.departure import Departure, Report
+from gatekeeper.dataplane.dockets import Dockets, Places
 from gatekeeper.dataplane.door import Entrance, entrances
 from gatekeeper.dataplane.groups import Group
 from gatekeeper.dataplane.ids import Ids
@@ -114,6 +116,9 @@ class Plane:
         """Wall seconds, a sweep old at most: enough for signatures and logs, and a system call less per request."""
         self._workers = workers
         self.snapshot = Snapshot(compile(State(0, Settings(), {}), {}), [], [])
+        self.dockets = Dockets()
+        self.places: Places = []
+        """Who is to know of requests that begin, by slot."""
         self.turns = 0
         """Flushes so far: tells whether what was queued has been written."""
         self._queued: list[tuple[asyncio.Transport, bytes]] = []
@@ -153,6 +158,7 @@ class Plane:
         self._take_settings(state.settings)
         groups, ready = self.backends.bind(table)
         self.snapshot = Snapshot(table, groups, ready)
+        self.places = self.dockets.bind(table, ready)
         self.request_fields.forget()  # what was prepared and decided for them must not keep old tables alive
         timeouts = [service.definition.timeouts for service in state.services.values()]
         self._budgets = {name: budget for name, budget in self._budgets.items() if name in state.services}
@@ -213,9 +219,16 @@ class Plane:
             budget = self._budgets[service.name] = Budget(service.definition.retries.budget)
         return budget.spend(seen)
 
+    def judge(self, cases: Iterable[Message]) -> None:
+        """Record for these cases from the next request on, see ``dockets``."""
+        self.dockets.judge(cases)
+        self.places = self.dockets.bind(self.snapshot.table, self.snapshot.ready)
+        self.request_fields.forget()  # decisions are to say their unit, or not to
+
     def set_backend_states(self, states: States, ages: Ages | None = None) -> None:
         """Heed the supervisor's picture from the next request on, see ``Roster.show``."""
         self.backends.show(states, ages or {})
+        self.places = self.dockets.bind(self.snapshot.table, self.snapshot.ready)
 
     def sweep(self, now: float) -> None:
         """Close what is over its deadline."""

@@ -10,7 +10,7 @@ from gatekeeper.dataplane.life import AGAIN, CHOOSING, SENT, after
 from gatekeeper.dataplane.outcomes import REASONS
 from gatekeeper.dataplane.retry import connect_fault, may_answer_by_stable, may_repeat_unseen, may_try_again
 from gatekeeper.dataplane.upstream import Upstream
-from gatekeeper.errors import Fault
+from gatekeeper.errors import Fault, Source
 
 # Request bytes held while a connection is being made; then the client is no longer read.
 MAX_HELD = 64 * 1024
@@ -31,7 +31,11 @@ class Sending(Ending):
             plane.recorder.failover(decision.failed_over_from.slot)
         if self.head.length > plane.max_body:
             self.fail(Fault.BODY_TOO_LARGE)
-        elif decision.unavailable:
+            return
+        place = plane.places[decision.version.slot]
+        if place is not None:
+            self.place = place
+        if decision.unavailable:
             self.fail(Fault.FORCED_UNAVAILABLE if decision.forced else Fault.UNAVAILABLE)
         else:
             self._try(self.started)
@@ -40,6 +44,9 @@ class Sending(Ending):
         group = self.snapshot.groups[self.decision.version.slot]
         backend = group.claim(self.tried) if group is not None else None
         if backend is None:
+            if self.place is not None:
+                # Its backends are all busy with requests they do not answer: the version's doing, whoever says no.
+                self.place.break_off(self, Source.UPSTREAM_UNAVAILABLE, now)
             self.fail(Fault.CONNECTION_LIMIT if group is not None and group.ready else Fault.UNAVAILABLE)
             return
         self.backend = backend
@@ -155,6 +162,8 @@ class Sending(Ending):
         sent = self.state is not CHOOSING
         backend = self.backend
         self.drop_upstream()
+        if self.place is not None:
+            self.place.break_off(self, fault.value.source, monotonic())
         if fault in REASONS:
             self.settle(REASONS[fault])
         if (
@@ -196,6 +205,8 @@ class Sending(Ending):
         recorder = plane.recorder
         slot = decision.version.slot
         now = monotonic()
+        if self.place is not None:
+            self.place.write(self, now, failed=True)
         if fault is not None:
             recorder.error(slot, fault.value.source)
             status = fault.value.status

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
@@ -44,8 +45,12 @@ ORPHAN_DRAIN_SECONDS = 30.0
 LAST_ACCEPTS_SECONDS = 0.1
 # Ctrl-C, and what a service manager sends to every process of a service: the supervisor's to act on.
 NOT_OURS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
+# Bytes on their way to a supervisor: some seconds of what is recorded for judges at full load.
+MAX_UNREAD = 1024 * 1024
 # How often a drain looks whether it may end, seconds.
 DRAIN_LOOK_SECONDS = 0.01
+
+monotonic = time.monotonic
 
 
 class Control(asyncio.Protocol):
@@ -73,6 +78,11 @@ class Control(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._worker.orphaned()
+
+    @property
+    def behind(self) -> bool:
+        """Whether the supervisor does not read: what can wait is to wait, for it would be held here."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > MAX_UNREAD
 
     def send(self, message: Message) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -128,6 +138,7 @@ class Worker:
         self._orphan = True
         if self._plane is not None:
             self._plane.backends.orphaned()
+            self._plane.judge(())  # nobody is left to be told
         if not self._listening:
             self._ended.set()  # never served anybody and never will: nobody can tell it what to serve
 
@@ -147,6 +158,9 @@ class Worker:
             self._take_credentials(message)
         elif kind == "ping":
             self._control.send(self._pong(message["n"]))
+        elif kind == "judge":
+            if self._plane is not None:
+                self._plane.judge(message["cases"])
         elif kind == "leave":
             self._leave(message["service"], message["version"], float(message["seconds"]))
         elif kind == "drain":
@@ -217,6 +231,9 @@ class Worker:
             self._recorder.lag(self._plane.lag)
             if rows := self._plane.backends.outcomes():
                 self._control.send({"type": "outcomes", "backends": rows})
+            recorded = self._plane.dockets.look(monotonic(), self._plane.connections, behind=self._control.behind)
+            for message in recorded:
+                self._control.send(message)
 
     def _pong(self, number: int) -> dict[str, Any]:
         plane = self._plane
@@ -290,6 +307,8 @@ class Worker:
         # Answers written but not yet taken by slow clients get the rest of the time, too.
         while plane.drain() and loop.time() < end:  # noqa: ASYNC110 - many events end this wait
             await asyncio.sleep(DRAIN_LOOK_SECONDS)
+        for message in plane.dockets.close(monotonic(), plane.connections):
+            self._control.send(message)
         drained = {"type": "drained", "cut": plane.in_flight, "finished": plane.finished - before}
         for departure in plane.departures:
             departure.cut()

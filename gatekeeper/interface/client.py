@@ -32,6 +32,8 @@ TIMEOUT = 30.0
 """Seconds for one answer. A change waits for every worker (2 s, then the worker is replaced) and for the disk."""
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of one answer; the same bound as a frame between supervisor and worker."""
+PIECE = 64 * 1024
+"""Bytes of an answer that are taken at a time."""
 MAX_LINE = 1024 * 1024
 """Bytes of one line of an event stream."""
 
@@ -116,6 +118,17 @@ class Client:
 
     def get(self, path: str, **query: str) -> Any:
         return self.call("GET", path, query=query).data
+
+    def pieces(self, path: str, kind: str, **query: str) -> Iterator[bytes]:
+        """An answer of any length and of that media type, as it comes. Raises UnreachableError where it breaks off, or
+        is not gatekeeper's, and RefusedError.
+        """
+        target = path + ("?" + urlencode(query) if query else "")
+        with self._exchange("GET", target, None, {"Accept": kind}, self._timeout) as response:
+            if not _has_type(response, kind):
+                raise _foreign(response.status, f"GET {path} on {self.where}")
+            while piece := response.read1(PIECE):
+                yield piece
 
     def events(self, *, last_id: str = "", silence: float = 60.0) -> Iterator[Event]:
         """Server-sent events from after ``last_id`` until the server ends the stream.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from gatekeeper.interface import render
+from gatekeeper.interface import render, verdict_view
 from gatekeeper.interface.failures import objects
 
 COLUMNS = ("service", "stable", "version", "weight", "share", "requests/s", "errors", "p50/p99 ms", "backends")
@@ -117,6 +117,8 @@ def _released(service: Mapping[str, Any]) -> list[str]:
     if release := service.get("release"):
         waiting = f"; waits for {' and '.join(release['waiting'])}" if release.get("waiting") else ""
         lines.append(f"{name} release {release.get('id')} is {release.get('headline')}{waiting}")
+        if verdict := release.get("verdict"):
+            lines.append(f"{name} {verdict_view.line(verdict)}")
     if kept := service.get("retained"):
         until = render.moment(kept.get("until"))
         lines.append(f"{name} {kept.get('version')} is kept until {until}: gatekeeper rollback {name} brings it back")

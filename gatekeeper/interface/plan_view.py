@@ -79,6 +79,9 @@ def walk(plan: Document) -> list[render.Part]:
         rows.append(_approval(plan["approve"]))
     if text := start(plan):
         rows.append(("wait", f"until it may start: {text}", ""))
+    if analysis := (plan.get("definition") or {}).get("analysis"):
+        proof = "every step" if analysis.get("steps") == "passed" else "all users get it"
+        rows.append(("judge", f"compares it with the old version from now on; it must be proven before {proof}", ""))
     for step in objects(plan.get("steps")):
         rows += (("verify", name, "") for name in step.get("verify") or [])
         if step.get("approve"):

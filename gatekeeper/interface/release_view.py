@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gatekeeper.interface import render, when
+from gatekeeper.interface import render, verdict_view, when
 from gatekeeper.interface.failures import objects
 
 OUTPUT_LINES = 5
@@ -26,7 +26,8 @@ Document = Mapping[str, Any]
 def picture(data: Document, *, again: str = "gatekeeper") -> list[render.Part]:
     """All of it; ``again`` is how the command to the same gatekeeper begins."""
     results, now = objects(data.get("checks")), float(data["now"])
-    parts: list[render.Part] = [title(data), *situation(data, again), "", timeline(data), "", *answers(data)]
+    judged = verdict_view.evidence(objects(data.get("verdicts")))
+    parts: list[render.Part] = [title(data), *situation(data, again), "", timeline(data), *judged, "", *answers(data)]
     if results:
         parts += ["", checks(results, now), *outputs(results)]
     return [*parts, *_log(objects(data.get("log")), now, LOG_LINES), *_allowed(data, again)]
@@ -68,8 +69,8 @@ def situation(data: Document, again: str) -> list[str]:
     lines = [render.clean(data.get("headline"))]
     if hold := data.get("hold"):
         lines.append(_hold(hold, now))
-    if verdict := data.get("verdict"):
-        lines.append(render.clean(f"verdict: {str(verdict.get('kind')).replace('_', ' ')}: {verdict.get('sentence')}"))
+    if (verdict := data.get("verdict")) and str(verdict.get("sentence")) not in str(data.get("headline")):
+        lines.append(verdict_view.line(verdict))
     if names := data.get("checking"):
         lines.append(render.clean(f"checks now: {', '.join(names)}"))
     lines += waits(data, again)

@@ -56,12 +56,18 @@ def _regression(one: Document) -> tuple[str, ...]:
     step = one.get("step")
     return (
         name,
-        f"{caught * 100:.0f} %",
+        f"{caught * 100:.0f} %{_guarded(one)}",
         _after(one.get("median")),
         _after(one.get("p95")),
         str(int(step) + 1) if step is not None else render.NOTHING,
         hurt,
     )
+
+
+def _guarded(one: Document) -> str:
+    """What of it was no comparison."""
+    part = float(one.get("guard") or 0)
+    return f" (guard {part * 100:.0f} %)" if part else ""
 
 
 def _after(seconds: float | None) -> str:

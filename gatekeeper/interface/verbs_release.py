@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from gatekeeper.interface import arguments, change, completion, following, release_view, render, verbs_released, when
+from gatekeeper.interface import (
+    arguments,
+    change,
+    completion,
+    following,
+    release_view,
+    render,
+    verbs_released,
+    verbs_verdict,
+    when,
+)
 from gatekeeper.interface.change import Wish, wishes
 from gatekeeper.interface.client import service_path
 from gatekeeper.interface.failures import objects
@@ -180,7 +190,7 @@ def _left_out(seen: dict[str, Any]) -> str:
     return render.clean(f"{', '.join(names)} gets all users now; what is left of the plan ({steps}) is left out.")
 
 
-for _room in (verbs_released.VERBS, map(_verb, ACTS)):
+for _room in (verbs_released.VERBS, verbs_verdict.OF_RELEASE, map(_verb, ACTS)):
     for _each in _room:
         release.add_command(_each)
 

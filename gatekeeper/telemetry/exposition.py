@@ -16,7 +16,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from gatekeeper import __version__
+from gatekeeper.core.judge.standing import Standing
 from gatekeeper.core.model import State
+from gatekeeper.telemetry import judged, released
 from gatekeeper.telemetry.block import ACCEPTED, BUCKETS, CLOSED, LAG, LOG_DROPPED, REFUSED, REVISION, Block, Refusal
 from gatekeeper.telemetry.slots import Name
 from gatekeeper.telemetry.totals import OTHER_CODE, Histogram, Totals, read
@@ -61,10 +63,14 @@ class Exposition(Collector):
         window: Window,
         *,
         counted: Callable[[], Sequence[Block]] | None = None,
+        standings: Callable[[], Sequence[Standing]] = tuple,
     ) -> None:
-        """``counted`` are those of ``blocks`` and what earlier programs counted, see ``carry``."""
+        """``counted`` are those of ``blocks`` and what earlier programs counted, see ``carry``; ``standings`` is how
+        the judges of present releases stand.
+        """
         self._blocks = blocks
         self._counted = counted or blocks
+        self._standings = standings
         self._names = names
         self._view = view
         self._window = window
@@ -84,6 +90,8 @@ class Exposition(Collector):
         if view.state is not None:
             yield from self._release(view.state)
             yield from _backends(view.state, view)
+            yield from released.families(view.state)
+        yield from judged.families(self._standings())
 
     def _release(self, state: State) -> Iterator[Metric]:
         """What operators decided, and what it comes to."""

@@ -39,20 +39,23 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class Counts:
+    """One version's counters at one moment, testers' requests left out: all, those with 5xx, and the histogram."""
+
     requests: int
     failed: int
     buckets: tuple[int, ...]
     in_flight: int
 
-    def since(self, base: "_Counts") -> "_Counts":
+    def since(self, base: "Counts") -> "Counts":
+        """What happened since ``base``, the counters of an earlier moment."""
         if base.requests > self.requests:  # the name left, lost its slot and came back
-            base = _NOTHING
+            base = NOTHING
         buckets = tuple(max(0, now - then) for now, then in zip(self.buckets, base.buckets, strict=True))
-        return _Counts(self.requests - base.requests, max(0, self.failed - base.failed), buckets, self.in_flight)
+        return Counts(self.requests - base.requests, max(0, self.failed - base.failed), buckets, self.in_flight)
 
 
-_NOTHING: Final = _Counts(0, 0, (0,) * BUCKET_COUNT, 0)
+NOTHING: Final = Counts(0, 0, (0,) * BUCKET_COUNT, 0)
 
 
 class Window:
@@ -64,7 +67,7 @@ class Window:
         self._blocks = blocks
         self._names = names
         self._span = span
-        self._samples: deque[tuple[float, dict[Name, _Counts]]] = deque(maxlen=_STEPS + 2)
+        self._samples: deque[tuple[float, dict[Name, Counts]]] = deque(maxlen=_STEPS + 2)
         self._live: dict[Name, Live] = {}
 
     def sample(self, now: float) -> None:
@@ -73,20 +76,25 @@ class Window:
         if samples and now - samples[-1][0] < self._span / _STEPS:
             return
         blocks = self._blocks()
-        counts: dict[Name, _Counts] = {}
+        counts: dict[Name, Counts] = {}
         for slot, name in self._names().items():
             totals = read(blocks, slot)
-            counts[name] = _Counts(totals.requests, totals.failed, tuple(totals.duration.buckets), totals.in_flight)
+            counts[name] = Counts(totals.requests, totals.failed, tuple(totals.duration.buckets), totals.in_flight)
         samples.append((now, counts))
         while len(samples) > 2 and samples[1][0] <= now - self._span:
             samples.popleft()
         self._live = self._compare()
 
+    @property
+    def latest(self) -> tuple[float, Mapping[Name, Counts]]:
+        """The newest sample: its monotonic second and the counters of then; (0, nothing) before the first."""
+        return self._samples[-1] if self._samples else (0.0, {})
+
     def _compare(self) -> dict[Name, Live]:
         then, base = self._samples[0]
         now, counts = self._samples[-1]
         # A name unknown then had no slot then: everything it counted, it counted since.
-        changes = {name: count.since(base.get(name, _NOTHING)) for name, count in counts.items()}
+        changes = {name: count.since(base.get(name, NOTHING)) for name, count in counts.items()}
         if now <= then:
             return {name: Live(in_flight=count.in_flight) for name, count in counts.items()}
         of_service: dict[str, int] = {}

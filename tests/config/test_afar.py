@@ -89,6 +89,18 @@ def test_a_program_to_run_and_a_file_to_send_cannot_come_from_afar(tmp_path, che
     assert isinstance(load_text(json.dumps(with_check(check)), "body", tmp_path), Definition)
 
 
+def test_the_token_of_a_metric_cannot_come_from_afar(tmp_path):
+    metric = {"name": "a", "prometheus": "http://h", "query": "q", "max": 1}
+    plan = {"steps": [{"weight": 5}, {"weight": 100}], "analysis": {"metrics": [metric]}}
+    assert load_text(json.dumps({**GOOD, "plans": {"p": plan}}), "body", tmp_path, local=False).releasing.plans
+    metric["token_file"] = "/etc/shadow"
+    (problem,) = refused({**GOOD, "plans": {"p": plan}}, tmp_path)
+    assert (problem.path, problem.message) == (
+        "plans.p.analysis.metrics[0].token_file",
+        "cannot be used from afar",
+    )
+
+
 def test_other_checks_may_come_from_afar(tmp_path):
     asked = with_check({"released_in": {"gatekeeper": "http://h", "service": "s"}})
     assert load_text(json.dumps(asked), "body", tmp_path, local=False).releasing.plans

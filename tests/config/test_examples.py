@@ -8,6 +8,7 @@ import pytest
 from gatekeeper.config import json_schema, load_file, load_text, plans
 from gatekeeper.config.later import LATER
 from gatekeeper.core import model
+from gatekeeper.core.judge.analysis import Analysis, Burst, Demand, Guard
 from gatekeeper.core.release import plan
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,7 @@ def test_the_examples_are_there():
         "testers.yaml",
         "include.yaml",
         "release.yaml",
+        "judged.yaml",
     } <= {path.name for path in EXAMPLES}
 
 
@@ -50,6 +52,8 @@ def test_the_full_example_shows_the_defaults_of_a_plan():
     plain = plan.Plan("careful", full.steps)
     assert (full.on_fail, full.max_hold, full.retain) == (plain.on_fail, plain.max_hold, plain.retain)
     assert full.approve == plan.Approval(full.approve.groups)
+    assert full.analysis.queries
+    assert full.analysis == Analysis(guard=Guard(0.05, 0.8, 60), burst=Burst(), queries=full.analysis.queries)
     assert full.verify[0].http == plan.HttpCheck("/healthz")
     assert full.verify[1].command == plan.CommandCheck(full.verify[1].command.run)
 
@@ -67,6 +71,14 @@ def test_the_release_example_says_what_its_comments_say():
     assert careful.window.timezone == "Europe/Berlin"
     assert {len(freeze.services) for freeze in releasing.freezes} == {0, 1}
     assert releasing.notify[0].secret == "h" * 32
+
+
+def test_the_judged_example_says_what_its_comments_say():
+    plans = load_file(ROOT / "config" / "judged.yaml").releasing.plans
+    judged, careful = plans["judged"].analysis, plans["careful"].analysis
+    assert judged == Analysis(routes=("/checkout",), guard=Guard(0.05, 0.8, 60))
+    assert (careful.steps, careful.alpha, careful.warm_up) == (Demand.PASSED, 0.001, 30)
+    assert [(one.name, one.min, one.max) for one in careful.queries] == [("orders", 0.02, None)]
 
 
 def test_the_full_example_shows_the_defaults_where_it_says_so():
@@ -102,6 +114,7 @@ def test_the_page_states_the_defaults_of_plans_and_what_belongs_to_them():
         "### Times": ("Window",),
         "### Approvals": ("Approval",),
         "### Freezes": ("Freeze",),
+        "### Analysis": ("Analysis", "Tolerate", "PromoteWithin", "Guard", "Burst", "Metric"),
     }
     schema = json_schema()["$defs"]
     seen = 0
@@ -111,7 +124,7 @@ def test_the_page_states_the_defaults_of_plans_and_what_belongs_to_them():
         for name in names:
             mapping = schema[name] if "properties" in schema[name] else schema[name]["anyOf"][1]
             for key, part in mapping["properties"].items():
-                if part.get("default") in (None, []):
+                if part.get("default") in (None, [], {}):
                     continue
                 default = part["default"]
                 default = default[0] if default == ["daily"] else default

@@ -94,7 +94,7 @@ SERVICE = [
     ("skew: 200h", "skew", "is too large"),
     ("skew: !!str 1h", "skew", "YAML tags mean nothing here"),
     ("mirror: {to: green, percent: 5}", "mirror", "is not available yet"),
-    ("analysis: {on: yes}", "analysis", "is not available yet"),
+    ("analysis: {on: yes}", "analysis", "does not stand here", "plans.NAME.analysis"),
     ("trip: false", "trip", "takes off or a mapping", "did you mean off?"),
     ("trip: on", "trip", "takes off or a mapping", "off, or a mapping"),
     ("trip: {errors: 0}", "trip.errors", "is too small", "from 1 to 100"),
@@ -107,7 +107,7 @@ SERVICE = [
     ("ejection: {most: 5s}", "ejection.most", "most is less than for", "at least 10s"),
     ("ejection: {for: 10m}", "ejection.for", "most is less than for", "at most 5m"),
     ("slow_start: 2h", "slow_start", "is too large"),
-    ("guard: {}", "guard", "is not available yet"),
+    ("guard: {}", "guard", "does not stand here", "in the analysis of a plan: plans.NAME.analysis.guard"),
     ("plans: {}", "plans", "unknown key", "did you mean plan?"),
     ("notify: []", "notify", "unknown key"),
 ]
@@ -154,7 +154,8 @@ TOP = [
     ("admin: {users: {anna: {groups: ['a b']}}}", "admin.users.anna.groups[0]", "is not a name"),
     ("admin: {users: {'a:b': {}}}", 'admin.users."a:b"', "is not the name of a user", "uid:NUMBER"),
     ("flags: {new: {on: false}}", "flags", "is not available yet"),
-    ("guard: {}", "guard", "is not available yet", "analysis, flags, guard"),
+    ("guard: {}", "guard", "does not stand here", "in the analysis of a plan: plans.NAME.analysis.guard"),
+    ("analysis: {alpha: much}", "analysis", "does not stand here", "in the plan that is to be judged"),
 ]
 
 

@@ -38,7 +38,15 @@ PLAN = [
     ("max_hold: 0, steps: [{weight: 100}]", "max_hold", "needs a unit"),
     ("retain: -1h, steps: [{weight: 100}]", "retain", "is not a duration"),
     ("on_fail: rolback, steps: [{weight: 100}]", "on_fail", "is not one of the words", "did you mean rollback?"),
-    ("analysis: {alpha: 0.01}, steps: [{weight: 100}]", "analysis", "is not available yet", "not yet: analysis"),
+    (
+        "analysis: {alpha: 0.01}, steps: [{weight: 100}]",
+        "analysis",
+        "has nothing to compare",
+        "a step below 100 before",
+    ),
+    ("anlysis: {}, steps: [{weight: 100}]", "anlysis", "unknown key", "did you mean analysis?"),
+    ("guard: {errors: 5%}, steps: [{weight: 100}]", "guard", "does not stand here", "plans.NAME.analysis.guard"),
+    ("steps: [{weight: 100, analysis: {}}]", "steps[0].analysis", "does not stand here", "in the plan that is to be"),
     ("steps: [{weight: 100, pause: yes}]", "steps[0].pause", "a bare yes, no, on or off is ambiguous"),
     ("steps: [{weight: 100, approve: product}]", "steps[0].approve", "takes a mapping", "groups, expires"),
     ("steps: [{weight: 100, approve: {}}]", "steps[0].approve.groups", "is required and missing"),
@@ -50,6 +58,80 @@ PLAN = [
     ),
     ("steps: [{weight: 100}], approve: {groups: ['a b']}", "approve.groups[0]", "is not a name", "did you mean a-b?"),
     ("steps: [{weight: 100}], approve: {groups: [qa], expires: 0}", "approve.expires", "needs a unit", "from 1s to"),
+]
+
+# keys of an analysis, path below plans.p.analysis, message, parts of the whole text
+ANALYSIS = [
+    ("alpa: 0.01", ".alpa", "unknown key", "did you mean alpha?"),
+    ("alpha: 1", ".alpha", "is too large", "did you mean 1%?"),
+    ("alpha: 0.2", ".alpha", "is too large", "a probability from 0.0001 to 0.1, also written as 0.01% to 10%"),
+    ("alpha: 0", ".alpha", "is too small"),
+    ("alpha: few", ".alpha", "is not a probability"),
+    ("promote_beta: 60%", ".promote_beta", "is too large", "from 0.001 to 0.5"),
+    ("tolerate: 0.05pt", ".tolerate", "takes a mapping", "errors, latency"),
+    ("tolerate: {error: 0.05pt}", ".tolerate.error", "unknown key", "did you mean errors?"),
+    ("tolerate: {errors: 0.05}", ".tolerate.errors", "needs a unit: pt", "did you mean 0.05pt?"),
+    ("tolerate: {errors: 0.05%}", ".tolerate.errors", "needs a unit: pt", "did you mean 0.05pt?"),
+    ("tolerate: {errors: 1.5x}", ".tolerate.errors", "is neither a ratio nor points", "did you mean x1.5?"),
+    ("tolerate: {errors: x1.5 1pt}", ".tolerate.errors", "is neither a ratio nor points", "x1.5 + 0.5pt"),
+    ("tolerate: {errors: x11}", ".tolerate.errors", "is too large", "at most x10 and 50pt"),
+    ("tolerate: {errors: x0.5}", ".tolerate.errors", "is too small"),
+    ("tolerate: {errors: 51pt}", ".tolerate.errors", "is too large"),
+    ("tolerate: {errors: 1pt}", ".tolerate.errors", "is more than what the promotion must prove", "at most 0.5pt"),
+    ("tolerate: {errors: x1.1}", ".tolerate.errors", "is more than what the promotion must prove", "promote_within"),
+    ("tolerate: {latency: 5}", ".tolerate.latency", "needs a unit", "did you mean 5s?"),
+    ("tolerate: {latency: 5% 2ms}", ".tolerate.latency", "is neither a percentage nor a duration", "5% + 2ms"),
+    ("tolerate: {latency: 500%}", ".tolerate.latency", "is too large"),
+    ("tolerate: {latency: 5% + 1m}", ".tolerate.latency", "is too large", "at most 100% and 10s"),
+    ("promote_within: {p90: 1pt}", ".promote_within.p90", "unknown key", "allowed: errors, p95, p99"),
+    (
+        "promote_within: {errors: 0.01pt}",
+        ".promote_within.errors",
+        "is less than what is tolerated",
+        "in both, ratio and points: 0.05pt",
+    ),
+    (
+        "promote_within: {errors: 2pt}, tolerate: {errors: x1.5 + 0.1pt}",
+        ".promote_within.errors",
+        "is less than what is tolerated",
+        'in both, ratio and points: "x1.5 + 0.1pt"',
+    ),
+    ("steps: alarm", ".steps", "is not one of the words", "no_alarm or passed", "did you mean no_alarm?"),
+    ("latency: off", ".latency", "a bare yes, no, on or off is ambiguous"),
+    ("latency: false, tolerate: {latency: 5%}", ".tolerate.latency", "means nothing with latency: false"),
+    ("latency: false, promote_within: {p99: 1pt}", ".promote_within.p99", "means nothing with latency: false"),
+    ("deadline: 25h", ".deadline", "is longer than max_hold", "at most 24h, or a longer max_hold"),
+    ("min_bake: 1500ms", ".min_bake", "is not a number of whole seconds", "did you mean 2s?"),
+    ("min_events: 0", ".min_events", "is too small"),
+    ("warm_up: 2h", ".warm_up", "is too large", "in whole seconds"),
+    ("routes: [checkout]", ".routes[0]", "is not a path", "did you mean /checkout?"),
+    ("routes: [/a, /b, /a/]", ".routes[2]", "is the same as item 1 of this list"),
+    (f"routes: [{', '.join(f'/{place}' for place in range(9))}]", ".routes", "is too long", "at most 8"),
+    ("guard: {}", ".guard", "says no bound", "errors, p99 or both"),
+    ("guard: {window: 1m}", ".guard", "says no bound"),
+    ("guard: {errors: 5%, window: 1s}", ".guard.window", "is too small", "from 5s to 10m"),
+    ("guard: {errors: some}", ".guard.errors", "is not a percentage"),
+    ("guard: {p99: 800}", ".guard.p99", "needs a unit", "did you mean 800s?"),
+    ("guard: 5%", ".guard", "takes a mapping", "errors, p99, window"),
+    ("burst: {block: 5s}", ".burst.block", "is too small"),
+    ("burst: {cap: 1}", ".burst.cap", "is too small", "a number from 2 to 1000"),
+    ("burst: {cap: many}", ".burst.cap", "is not a number"),
+    ("metrics: {name: a}", ".metrics", "takes a list", "a list of metrics"),
+    ("metrics: [{name: a, prometheus: 'http://h', query: q}]", ".metrics[0]", "says no bound", "max, min or both"),
+    ("metrics: [{name: a, prometheus: 'http://h', max: 1}]", ".metrics[0].query", "is required and missing"),
+    ("metrics: [{name: a, prometheus: 'h:9', query: q, max: 1}]", ".metrics[0].prometheus", "has no scheme"),
+    ("metrics: [{name: a, prometheus: 'http://h', query: q, max: 1s}]", ".metrics[0].max", "is not a number"),
+    (
+        "metrics: [{name: a, prometheus: 'http://h', query: q, max: 1, min: 2}]",
+        ".metrics[0].min",
+        "is more than max",
+        "at most max",
+    ),
+    (
+        "metrics: [&a {name: a, prometheus: 'http://h', query: q, max: 1}, *a]",
+        ".metrics[1]",
+        "is the same as item 1 of this list",
+    ),
 ]
 
 VERIFY = [
@@ -175,6 +257,12 @@ def expect(problems, path, message, parts, line=6):
 @pytest.mark.parametrize(("plan", "path", "message", "parts"), cases(PLAN))
 def test_a_mistake_in_a_plan_is_one_problem(problems, plan, path, message, parts):
     expect(problems(top=f"plans: {{p: {{{plan}}}}}"), f"plans.p.{path}", message, parts)
+
+
+@pytest.mark.parametrize(("keys", "path", "message", "parts"), cases(ANALYSIS))
+def test_a_mistake_in_an_analysis_is_one_problem(problems, keys, path, message, parts):
+    top = f"plans: {{p: {{steps: [{{weight: 5}}, {{weight: 100}}], analysis: {{{keys}}}}}}}"
+    expect(problems(top=top), f"plans.p.analysis{path}", message, parts)
 
 
 @pytest.mark.parametrize(("check", "path", "message", "parts"), cases(VERIFY))

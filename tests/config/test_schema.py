@@ -94,6 +94,7 @@ def test_an_editor_accepts_every_example(path):
     assert agrees(json_schema(), editor(path.read_text()), json_schema())
 
 
+JUDGED = "\nplans: {p: {steps: [{weight: 5}, {weight: 100}], analysis: {%s}}}"
 SHOP = "services: {shop: {versions: {blue: {backends: ['http://h:1']}}%s}}%s"
 
 
@@ -111,6 +112,10 @@ SHOP = "services: {shop: {versions: {blue: {backends: ['http://h:1']}}%s}}%s"
         (", plan: p", "\nplans: {p: {steps: [{weight: 1.5}, {weight: 100%, hold: 0}], on_fail: pause}}"),
         ("", "\nplans: {p: {steps: [{weight: 100, verify: [http: /, {command: {run: [a, 5]}}]}]}}"),
         ("", "\nplans: {p: {steps: [{weight: 100}], start: {at: 2026-12-01T06:00Z, window: {days: [mon, sat-sun]}}}}"),
+        (", plan: p", JUDGED % ""),
+        ("", JUDGED % "alpha: 1%, promote_beta: 0.1, routes: /a, burst: {cap: 2.5}, guard: {p99: 1s}"),
+        ("", JUDGED % "tolerate: {errors: x1.1 + 0.1pt, latency: 5%}, promote_within: {errors: x2 + 1pt}"),
+        ("", JUDGED % "metrics: [{name: a, prometheus: 'http://h', query: q, min: -1.5}]"),
         (", freeze: [{from: 2026-12-01 06:00, timezone: UTC}]", "\nfreeze: [{days: daily, hours: '22:00-06:00'}]"),
         ("", "\nnotify: [{url: 'http://h', secret: 1234567890123456, events: tripped}]"),
         (", ejection: {for: 1s, keep: 20%}, trip: {min: 1, errors: 5}", "\ndns: {refresh: 1m}"),
@@ -150,6 +155,12 @@ def test_what_the_loader_takes_the_editor_accepts(tmp_path, monkeypatch, service
         ("", "\nplans: {p: {steps: [{weight: 100}], start: {window: {hours: 9-16}}}}"),
         ("", "\nplans: {p: {steps: [{weight: 100}], start: {window: {days: monday}}}}"),
         ("", "\nplans: {p: {steps: [{weight: 100}], approve: {groups: []}}}"),
+        ("", "\nanalysis: {}"),
+        ("", "\nplans: {p: {steps: [{weight: 5}, {weight: 100}], analysis: off}}"),
+        ("", JUDGED % "alpha: 0.5"),
+        ("", JUDGED % "tolerate: {errors: 0.5}"),
+        ("", JUDGED % "tolerate: {latency: 5}"),
+        ("", JUDGED % "steps: proof"),
         (", plan: [p]", ""),
         ("", "\nreleases: {r: {services: [shop]}}"),
         ("", "\nfreeze: {days: mon}"),

@@ -20,6 +20,8 @@ from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.tokens import Tokens
 from gatekeeper.control.api.views import Sights
 from gatekeeper.control.controller import Controller
+from gatekeeper.control.dashboard.assets import Assets, asset
+from gatekeeper.control.dashboard.dashboard import Dashboard
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.releases.checks import Examiner
 from gatekeeper.control.releases.notify import Notifier
@@ -30,6 +32,7 @@ from gatekeeper.core import routing
 from gatekeeper.core.command import Rollback, SetSplit
 from gatekeeper.core.model import Backend, Definition, Role, Service, Settings, State, Testers, Version
 from gatekeeper.errors import GatekeeperError
+from tests.control.judged import Judges
 
 
 def service(name: str, *versions: str, **more: Any) -> Service:
@@ -155,6 +158,7 @@ class World:
     parts: Parts
     proof: Proof
     not_ready: list[str] = field(default_factory=list)
+    judges: Judges = field(default_factory=Judges)
 
     def split(self, name: str = "shop", /, **weights: int) -> SetSplit:
         return SetSplit(
@@ -182,6 +186,10 @@ DEFINITION = small(
     service("shop", "blue", "green", testers=Testers(keys=("k" * 32,))),
     service("cart", "v1", "v2", path_prefix="/cart"),
 )
+
+
+ASSETS = Assets({"index.html": asset(".html", b"<!doctype html>"), "main.js": asset(".js", b"export {};\n" * 100)})
+"""Stand for the dashboard's files."""
 
 
 @asynccontextmanager
@@ -242,9 +250,11 @@ async def make_world(path: Path, definition: Definition = DEFINITION, **replaced
             prove=proof,
             runner=Runner(controller, examiner, lambda *_: 1, clock),
             notifier=Notifier(lambda: controller.state.releasing.notify, feed.tell, clock),
+            judging=(judges := Judges()),
+            dashboard=Dashboard(assets=ASSETS),
         )
         try:
-            yield World(path, store, feed, controller, publisher, clock, files, parts, proof, not_ready)
+            yield World(path, store, feed, controller, publisher, clock, files, parts, proof, not_ready, judges)
         finally:
             if publisher.hold is not None:
                 publisher.hold.set()
@@ -293,7 +303,8 @@ class Api:
         headers = {**self.headers, **more.pop("headers", {})}
         async with self.session.request(method, self.base + path, headers=headers, **more) as response:
             data = await response.read()
-            document = json.loads(data) if "json" in response.content_type else data.decode()
+            is_json = response.content_type.endswith(("/json", "+json"))
+            document = json.loads(data) if is_json else data.decode()
             return response.status, document, response.headers
 
 

@@ -31,6 +31,7 @@ class Pipe:
 
     def __init__(self):
         self.closed = False
+        self.unread = 0
         self._data = b""
 
     def write(self, data):
@@ -38,6 +39,9 @@ class Pipe:
 
     def is_closing(self):
         return self.closed
+
+    def get_write_buffer_size(self):
+        return self.unread
 
     def close(self):
         self.closed = True

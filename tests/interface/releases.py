@@ -84,7 +84,15 @@ RELEASE: dict[str, Any] = {
     "next": {"text": "step 3 of 3: 100 % to green", "at": NOW + 450, "if": "product approves"},
     "allowed": ["approve", "reject", "pause", "skip", "promote", "abort", "rollback"],
     "answers": [{"key": key, "question": asked, "answer": said} for key, (asked, said) in QUESTIONS.items()],
-    "verdict": {"kind": "collecting", "sentence": "needs 40 more", "odds": 1.0, "bar": 100.0, "passes": True},
+    "verdicts": [],
+    "verdict": {
+        "kind": "collecting",
+        "sentence": "needs 40 more",
+        "odds": 1.0,
+        "bar": 100.0,
+        "cause": "",
+        "passes": True,
+    },
     "timeline": [
         {
             "step": 0,
@@ -148,7 +156,7 @@ RELEASE: dict[str, Any] = {
         {"at": NOW - 150, "actor": "plan", "event": "step", "text": "step 2 of 3: 10.5 % to green"},
     ],
 }
-NOT_IN_LISTS = {"timeline", "checks", "log", "answers", "waiting", "approvals", "skipped", "checking"}
+NOT_IN_LISTS = {"timeline", "checks", "log", "answers", "waiting", "approvals", "skipped", "checking", "verdicts"}
 PLANS: dict[str, Any] = {
     "revision": 44,
     "plans": [PLAN],
@@ -167,6 +175,58 @@ PLANS: dict[str, Any] = {
         }
     ],
 }
+
+
+VERDICT: dict[str, Any] = {
+    "service": "shop",
+    "stable": "blue",
+    "candidate": "green",
+    "kind": "suspicious",
+    "sentence": "30 failures so far; green had 5 % of the requests but 8 of the failures",
+    "notes": ["all 8 failures of green are on its backend http://10.0.1.5:9002: eject it?"],
+    "cause": "errors",
+    "odds": 42.4,
+    "bar": 100.0,
+    "suspicious_at": 10.0,
+    "at": NOW - 1,
+    "seconds": 150,
+    "weight": 0.05,
+    "requests": {"stable": 9500, "candidate": 500},
+    "errors": {"stable": 22, "candidate": 8},
+    "slow": {"stable": 480, "candidate": 30},
+    "draws": {"stable": 9500, "candidate": 500},
+    "metrics": {"errors": 42.4, "latency": 0.25},
+    "proofs": {"errors": 0.4, "p95": 3.0, "p99": 1e12},
+    "proof_bar": 20.0,
+    "share_odds": 0.5,
+    "routes": [{"route": "/checkout", "stable": 2, "candidate": 7}],
+    "backends": [
+        {"id": "http://10.0.1.5:9002", "requests": 250, "errors": 8},
+        {"id": "http://10.0.1.6:9002", "requests": 250, "errors": 0},
+    ],
+    "excluded": 1,
+    "unkeyed": 3,
+    "warm_up": 40,
+    "keep": 1,
+    "missing": 0,
+    "guard": {"errors": 0.05, "p99": 0.8, "window": 60},
+    "guards": [
+        {"version": "blue", "guard": "errors", "value": 0.0023, "bound": 0.05},
+        {"version": "green", "guard": "errors", "value": 0.016, "bound": 0.05},
+        {"version": "green", "guard": "p99", "value": None, "bound": 0.01},
+    ],
+    "queries": [
+        {"name": "carts", "value": 3.5, "max": 5.0, "min": 1.0, "state": "ok", "reason": "", "at": NOW - 9},
+        {"name": "depth", "value": None, "max": 9.0, "min": None, "state": "unknown", "reason": "refused", "at": None},
+    ],
+}
+
+
+def said(*verdicts: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """What the gate of a pipeline is answered."""
+    head = {"revision": 44, "release": 41, "state": "progressing", "passes": False}
+    verdict = {"kind": "suspicious", "sentence": VERDICT["sentence"]}
+    return {**head, **verdict, "verdicts": [*verdicts], **fields}
 
 
 def release(**fields: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -186,8 +187,25 @@ def test_a_reader_that_leaves_early_gets_no_traceback(admin):
 
 def test_every_verb_is_in_the_documentation():
     text = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
-    commands = cli.gatekeeper.commands
+    commands = cli.gatekeeper.all()
     verbs = [name for name, command in commands.items() if not isinstance(command, click.Group)]
     for name in set(commands) - set(verbs):
         verbs += [f"{name} {verb}" for verb in commands[name].commands if (name, verb) != ("history", "show")]
     assert [verb for verb in verbs if f"gatekeeper {verb}" not in text] == []
+
+
+def test_every_verb_is_where_the_command_looks_for_it_and_no_module_has_another_one():
+    """The table is what lets a verb start without the modules of all others."""
+    modules = {room: import_module(f"gatekeeper.interface.{room}") for room in cli.ROOMS}
+    found = {room: tuple(verb.name for verb in module.VERBS) for room, module in modules.items()}
+    assert found == dict(cli.ROOMS)
+
+
+def test_a_rollback_loads_no_other_verbs_modules():
+    """Who wants users back at once waits for what that needs."""
+    code = (
+        "import sys; from gatekeeper.interface.cli import run; run(['rollback', '--help']);"
+        "sys.stderr.write(' '.join(name for name in sys.modules if 'verbs_' in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "gatekeeper.interface.verbs_change"

@@ -3,6 +3,7 @@
 import pytest
 
 from gatekeeper.control.api import release_answers as api
+from gatekeeper.control.api.verdict_answers import ReleaseVerdict
 from tests.interface import releases
 from tests.interface.test_verbs_plan import CHECK, verified
 
@@ -13,6 +14,8 @@ from tests.interface.test_verbs_plan import CHECK, verified
         (api.Release, releases.release()),
         (api.Release, releases.waiting()),
         (api.Release, releases.ended()),
+        (api.Release, releases.release(verdicts=[releases.VERDICT])),
+        (ReleaseVerdict, releases.said(releases.VERDICT)),
         (api.ReleaseOutcome, releases.changed(releases.release())),
         (api.Plans, releases.PLANS),
         (api.Plan, releases.DIRECT),

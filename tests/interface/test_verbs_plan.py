@@ -57,6 +57,14 @@ def test_plans_are_a_table_with_what_moves_as_one_and_the_freezes(admin, gatekee
     assert "freeze of shop, in force, until Tue 2026-12-02 15:00 UTC: sale" in out
 
 
+@pytest.mark.parametrize(("steps", "before"), [("no_alarm", "all users get it"), ("passed", "every step")])
+def test_a_plan_that_is_judged_is_shown_to_be(admin, gatekeeper, steps, before):
+    judged = {**PLAN, "definition": {**PLAN["definition"], "analysis": {"steps": steps}}}
+    admin.answer("GET", "/v1/plans", {**PLANS, "plans": [judged]})
+    out = gatekeeper("plans", "careful")[1]
+    assert f"compares it with the old version from now on; it must be proven before {before}" in out
+
+
 def test_a_plan_is_shown_step_by_step(admin, gatekeeper):
     admin.answer("GET", "/v1/plans", PLANS)
     code, out, _ = gatekeeper("plans", "careful")
@@ -92,8 +100,16 @@ SIMULATED = {
     ],
     "notes": ["a version that is as good is promoted"],
     "regressions": [
-        {"name": "every request fails", "caught": 1.0, "median": 21.0, "p95": 40.0, "step": 0, "hurt": 1234.0},
-        {"name": "latency +10 %", "caught": 0.0, "median": None, "p95": None, "step": None, "hurt": None},
+        {
+            "name": "every request fails",
+            "caught": 1.0,
+            "median": 21.0,
+            "p95": 40.0,
+            "step": 0,
+            "hurt": 1234.0,
+            "guard": 0.25,
+        },
+        {"name": "latency +10 %", "caught": 0.0, "median": None, "p95": None, "step": None, "hurt": None, "guard": 0.0},
     ],
 }
 
@@ -131,7 +147,20 @@ def test_a_simulation_of_a_file_needs_no_gatekeeper(gatekeeper, engine, tmp_path
         ["promoted", "5m"],
     ]
     assert "a version that is as good is promoted" in lines
-    assert lines[-2].split() == ["every", "request", "fails", "100", "%", "21s", "40s", "1", "1,234"]
+    assert lines[-2].split() == [
+        "every",
+        "request",
+        "fails",
+        "100",
+        "%",
+        "(guard",
+        "25",
+        "%)",
+        "21s",
+        "40s",
+        "1",
+        "1,234",
+    ]
     assert lines[-1].split() == ["latency", "+10", "%", "not", "caught", "by", "this", "plan", "-"]
 
 

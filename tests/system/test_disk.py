@@ -13,7 +13,7 @@ from tests.system.ledger import Ledger, check_file
 from tests.system.programs import PATIENCE, until
 from tests.system.visitors import Visitor, running
 
-pytestmark = [pytest.mark.system, pytest.mark.outside("nginx", "wrk")]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.outside("nginx", "wrk")]
 
 RULE = {"name": "beta", "when": {"header": {"X-Beta": "1"}}, "to": "green"}
 GREEN = "/v1/services/shop/versions/green2"

@@ -16,7 +16,7 @@ from tests.system.programs import PATIENCE, UnixConnection, requests_counted, un
 from tests.system.test_kill import Scraper
 from tests.system.visitors import Visitor, running
 
-pytestmark = [pytest.mark.system, pytest.mark.outside("nginx", "wrk")]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.outside("nginx", "wrk")]
 
 TROUBLED = str(Path(__file__).with_name("troubled.py"))
 UPGRADE_SECONDS = 30.0

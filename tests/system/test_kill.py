@@ -11,7 +11,7 @@ from tests.system.kernel import accepted, dialled, gone, listeners
 from tests.system.programs import requests_counted, until
 from tests.system.visitors import Visitor, running
 
-pytestmark = [pytest.mark.system, pytest.mark.outside("nginx", "wrk")]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.outside("nginx", "wrk")]
 
 CONNECTIONS = 64
 COUNTERS = ("_total", "_count", "_sum", "_bucket")

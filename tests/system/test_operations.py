@@ -70,7 +70,7 @@ def test_every_command_it_names_is_one_of_ours():
     named = set(re.findall(r"`gatekeeper ([a-z]+)", TEXT)) | set(
         re.findall(r"^ +gatekeeper ([a-z]+)", TEXT, re.MULTILINE)
     )
-    assert named - gatekeeper.commands.keys() == set()
+    assert named - gatekeeper.all().keys() == set()
 
 
 # Exit codes

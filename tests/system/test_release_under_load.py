@@ -11,7 +11,7 @@ import pytest
 
 from tests.system.programs import UnixConnection, until
 
-pytestmark = [pytest.mark.system, pytest.mark.outside("nginx", "wrk")]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.outside("nginx", "wrk")]
 
 ROLLBACKS = 20
 WITHIN = 1.0

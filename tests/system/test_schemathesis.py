@@ -112,7 +112,7 @@ async def test_no_endpoint_is_answered_on_the_addresses_users_go_to(tmp_path, fr
             described = await ask(admin, "/openapi.json", Authorization="Bearer admin")
             revision = await gatekeeper.revision()
             for path, item in json.loads(described.body)["paths"].items():
-                target = path.format(service="shop", version="blue", revision=1, release=1)
+                target = path.format(service="shop", version="blue", revision=1, release=1, path="main.js")
                 for method in item:
                     answer = await gatekeeper.ask(target, method.upper(), Authorization="Bearer admin")
                     assert (answer.status, answer.body) == (200, b"blue"), (method, path)

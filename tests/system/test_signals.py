@@ -13,7 +13,7 @@ from tests.system.kernel import accepted, dialled, gone
 from tests.system.programs import UnixConnection, answers, until
 from tests.system.visitors import Visitor, running
 
-pytestmark = [pytest.mark.system, pytest.mark.outside("nginx", "wrk")]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.outside("nginx", "wrk")]
 
 # 100 KB at these speeds take two seconds, and longer than any test runs.
 PACES = """

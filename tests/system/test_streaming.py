@@ -15,7 +15,7 @@ from tests.system.parts import Load, running, until
 from tests.system.talks import Talk, Talker, head, shop
 from tests.system.wire import PATIENCE, Connection
 
-pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 AT_ONCE = 0.010
 """Seconds from sending to arrival."""

@@ -15,7 +15,7 @@ import pytest
 
 from tests.system.programs import UnixConnection, requests_counted, until
 
-pytestmark = [pytest.mark.system, pytest.mark.outside("nginx", "wrk")]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.outside("nginx", "wrk")]
 
 CHANGES = 1_000
 # Each change takes all weight from a version that had some, gives some to one that had none, or moves between both.

@@ -18,7 +18,7 @@ from tests.system.ledger import Ledger
 from tests.system.programs import requests_counted, until
 from tests.system.visitors import Visitor, running
 
-pytestmark = [pytest.mark.system, pytest.mark.outside("nginx", "wrk"), pytest.mark.asyncio]
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.outside("nginx", "wrk"), pytest.mark.asyncio]
 
 UPGRADES, LONG_UPGRADES = 6, 100
 PEOPLE = 200

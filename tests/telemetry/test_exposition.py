@@ -16,12 +16,17 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from gatekeeper import __version__
+from gatekeeper.core.judge.standing import Standing
+from gatekeeper.core.judge.verdict import Kind
 from gatekeeper.core.model import Backend, Running, Service, ServiceState, Settings, Split, State, Tripped, Version
+from gatekeeper.core.release.model import ACTIVE, ReleaseState, WaitKind
 from gatekeeper.errors import Source
 from gatekeeper.telemetry.block import BUCKETS, Refusal
-from gatekeeper.telemetry.exposition import Exposition, View
+from gatekeeper.telemetry.exposition import STATES, Exposition, View
 from gatekeeper.telemetry.recorder import Recorder
 from gatekeeper.telemetry.window import Window
+from tests.control.judged import NUMBERS, standing
+from tests.telemetry.test_released import UNDER_WAY
 
 NAMES = {0: ("", ""), 1: ("", "overflow"), 2: ("shop", "blue"), 3: ("shop", "green")}
 BLUE = {"service": "shop", "version": "blue"}
@@ -58,7 +63,10 @@ class Setup:
         self.names = dict(NAMES)
         self.view = View(_state(), 1_700_000_000.5, workers=2, restarts=3, memory=[30_000_000, 0])
         self.window = Window(lambda: self.blocks, lambda: self.names)
-        self.exposition = Exposition(lambda: self.blocks, lambda: self.names, lambda: self.view, self.window)
+        self.standings: list[Standing] = []
+        self.exposition = Exposition(
+            lambda: self.blocks, lambda: self.names, lambda: self.view, self.window, standings=lambda: self.standings
+        )
 
     def scrape(self) -> Page:
         text, content_type = self.exposition.render("")
@@ -311,6 +319,8 @@ def test_every_metric_stands_in_the_handbook_with_its_labels_and_no_other_does(s
     recorder.begin(2)
     recorder.finish(2, 200, False, 0.1, 0.1)
     setup.window.sample(2.0)
+    setup.standings = [standing()]
+    setup.view = replace(setup.view, state=replace(_state(), releases={41: UNDER_WAY}))
     exposed = {}
     for family in setup.exposition.collect():
         name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
@@ -323,8 +333,48 @@ def test_every_metric_stands_in_the_handbook_with_its_labels_and_no_other_does(s
     assert len(rows) == len(documented)
 
 
-@pytest.mark.parametrize(("label", "known"), [("source", Source), ("reason", Refusal)])
+@pytest.mark.parametrize(
+    ("label", "known"), [("source", Source), ("reason", Refusal), ("verdict", Kind), ("kind", WaitKind)]
+)
 def test_the_handbook_names_every_value_of_a_fixed_label(label, known):
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
     row = re.search(rf"^\| `{label}` \|(.*)$", text, re.MULTILINE)
-    assert re.findall(r"`(\w+)`", row[1]) == [each.label for each in known]
+    assert re.findall(r"`(\w+)`", row[1]) == [getattr(each, "label", each) for each in known]
+
+
+def test_the_handbook_names_every_state_of_backends_and_of_releases():
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    row = re.search(r"^\| `state` \|(.*)$", text, re.MULTILINE)
+    active = [each.value for each in ReleaseState if each in ACTIVE]
+    assert re.findall(r"`(\w+)`", row[1]) == [*STATES, *active]
+
+
+def test_each_value_of_the_judge_stands_beside_its_bar(setup):
+    setup.standings = [standing(release=41)]
+    page = setup.scrape()
+    assert page.value("gatekeeper_verdict", service="shop", release="41", verdict="suspicious") == 1
+    assert page.value("gatekeeper_verdict_odds", service="shop") == pytest.approx(129)
+    assert page.value("gatekeeper_verdict_bar", service="shop") == 100
+    assert page.value("gatekeeper_verdict_proof", service="shop", metric="p95") == pytest.approx(3)
+    assert page.value("gatekeeper_verdict_proof_bar", service="shop") == 20
+    assert page.value("gatekeeper_guard_value", **GREEN, guard="errors") == 0.016
+    assert page.value("gatekeeper_guard_bound", **GREEN, guard="errors") == 0.05
+    assert page.value("gatekeeper_guard_value", **GREEN, guard="p99") is None, "too few requests to say"
+    assert page.value("gatekeeper_guard_bound", **GREEN, guard="p99") == 0.01
+    assert page.value("gatekeeper_custom_metric_value", service="shop", metric="carts") == 3
+    assert page.value("gatekeeper_custom_metric_bound", service="shop", metric="carts", bound="max") == 5
+    assert page.value("gatekeeper_custom_metric_bound", service="shop", metric="carts", bound="min") is None
+    assert page.value("gatekeeper_custom_metric_value", service="shop", metric="depth") is None
+    assert page.value("gatekeeper_custom_metric_bound", service="shop", metric="depth", bound="min") == 1
+
+
+def test_what_is_not_judged_any_more_is_not_on_the_page(setup):
+    setup.standings = [standing()]
+    assert any(each.name.startswith("gatekeeper_verdict") for each in setup.scrape().samples)
+    setup.standings = []
+    assert not any(each.name.startswith(("gatekeeper_verdict", "gatekeeper_guard")) for each in setup.scrape().samples)
+
+
+def test_odds_beyond_every_float_are_shown_as_the_highest(setup):
+    setup.standings = [standing(numbers=replace(NUMBERS, log_odds=5_000.0))]
+    assert setup.scrape().value("gatekeeper_verdict_odds", service="shop") == pytest.approx(1e12)

@@ -58,13 +58,13 @@ class Admin:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._feed.flush()
-        self._feed.dismiss("gatekeeper is stopping")
+        self._dismiss("gatekeeper is stopping")
         await self._runner.cleanup()
         self._sockets.close()
 
     async def pause(self, reason: str) -> None:
         """Accept nobody new, and send watchers away with ``reason``; requests under way go on."""
-        self._feed.dismiss(reason)
+        self._dismiss(reason)
         for site in list(self._runner.sites):
             await site.stop()
 
@@ -89,10 +89,15 @@ class Admin:
         await self._runner.cleanup()
         self._sockets.hand_over(taken)
 
+    def _dismiss(self, reason: str) -> None:
+        self._feed.dismiss(reason)
+        self._parts.dashboard.live.dismiss(reason)
+
     # The token file
 
     def _take_tokens(self, tokens: Tokens) -> None:
         before, self._parts.tokens, self._parts.tokens_refused = self._parts.tokens, tokens, ""
+        self._parts.dashboard.sessions.keep(tokens.digests)
         if tokens != before:
             self._feed.tell({"kind": "tokens_changed", **before.difference(tokens)})
 

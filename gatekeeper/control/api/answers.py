@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, RootModel
 
 from gatekeeper.control.api.base import Answer, Share, WallSeconds
+from gatekeeper.control.api.verdict_answers import Verdict
 
 State = Literal["pending", "ready", "ejected", "draining"]
 
@@ -102,6 +103,7 @@ class BeingReleased(Answer):
     to: str
     next: Next | None
     waiting: list[str]
+    verdict: Annotated[Verdict | None, Field(description="Null: nothing is judged, or not yet.")]
 
 
 class Retained(Answer):
@@ -264,7 +266,7 @@ class AuditRow(Answer):
     id: int
     at: WallSeconds
     actor: str
-    via: Annotated[str, Field(description="uid NUMBER, token, signal or gatekeeper.")]
+    via: Annotated[str, Field(description="uid NUMBER, token, dashboard, signal or gatekeeper.")]
     action: str
     service: str
     revision: int | None

@@ -27,9 +27,9 @@ _RANK: Final = {role: rank for rank, role in enumerate(Role)}
 class Actor:
     """``name`` goes into the history: a token's name, or the user's name or ``uid:NUMBER`` on the socket.
 
-    ``via`` says how he came: ``token`` or ``uid NUMBER``. ``token`` is the digest of his token, "" on the socket, and
-    ``expires`` (wall seconds) its end. ``local`` is true of who owns this gatekeeper, so that nothing of the machine
-    needs hiding from him.
+    ``via`` says how he came: ``token``, ``dashboard`` or ``uid NUMBER``. ``token`` is the digest of his token, "" on
+    the socket, and ``expires`` (wall seconds) its end. ``session`` is the key of his session in the dashboard.
+    ``local`` is true of who owns this gatekeeper, so that nothing of the machine needs hiding from him.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Actor:
     token: str = ""
     expires: float | None = None
     local: bool = False
+    session: str = ""
 
     def may(self, role: Role) -> bool:
         return _RANK[self.role] >= _RANK[role]

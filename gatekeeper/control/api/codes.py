@@ -20,9 +20,14 @@ CODES: Final = {
     "not_text": Code((400,), "the configuration is not UTF-8"),
     "token_expired": Code((401,), "the token's time is over"),
     "unauthorised": Code((401,), "no valid token"),
+    "csrf": Code(
+        (403,), "a page of another site made the request, or it has a session's cookie without its `X-Gatekeeper-CSRF`"
+    ),
     "forbidden": Code((403,), "the role is not enough"),
     "no_release": Code((404,), "that service was never released"),
+    "no_seconds": Code((404,), "nothing is recorded of that release, or not any more"),
     "no_service": Code((404,), "explain: no service answers to that host and path"),
+    "unknown_asset": Code((404,), "the dashboard has no such file"),
     "unknown_gate": Code((404,), "the plan asks nobody at that gate"),
     "unknown_release": Code((404,), "no release of that id of that service, or not one that can be acted on any more"),
     "unknown_revision": Code((404,), "the history does not have that revision, or not that of this service"),
@@ -46,12 +51,14 @@ CODES: Final = {
     "nobody_is_asked": Code((409,), "no approval is asked for, or not any more"),
     "not_asked": Code((409,), "who approves is in none of the groups that are asked"),
     "not_healthy": Code((409,), "the new backends of a version that has users did not pass their check in time"),
+    "not_proven": Code((409,), "the judge does not call the candidate proven good enough; `detail` says what it says"),
     "not_retained": Code((409,), "the version from before the release is not kept any longer"),
     "not_verified": Code((409,), "the checks before the next step have not passed"),
     "nothing_left": Code((409,), "the versions that held the weight then do not exist any more"),
     "nothing_to_confirm": Code((409,), "no change, or not that one, waits to be confirmed"),
     "nothing_to_undo": Code((409,), "there is no earlier split"),
     "nothing_to_verify": Code((409,), "that plan, or no plan, makes no check before its first step"),
+    "on_the_socket": Code((409,), "sign-in: on the socket the kernel says who asks, and there is no session"),
     "own_release": Code((409,), "nobody approves, or skips the approval of, a release of his own"),
     "release_active": Code(
         (409,), "the service is being released; `detail` says by which release, `allowed` what to do"
@@ -80,8 +87,9 @@ CODES: Final = {
     "key_reused": Code((422,), "that `Idempotency-Key` was sent with another request before"),
     "reason_required": Code((422,), "a skip, or a rejection, without a reason"),
     "which_release": Code((422,), "neither a release nor a service was named"),
+    "too_many_attempts": Code((429,), "sign-in: too many failed; `Retry-After` says when the next is heard"),
     "internal": Code((500,), "a fault of gatekeeper; its log has the details"),
-    "busy": Code((503,), "256 commands are waiting, or 4 verifications are being made"),
+    "busy": Code((503,), "256 commands wait, 4 verifications are being made, or 4 logs of seconds are being read"),
     "not_ready": Code((503,), "`/readyz`: why traffic cannot be served"),
     "not_taken_up": Code(
         (500, 503),
@@ -92,14 +100,14 @@ CODES: Final = {
     "store_failed": Code(
         (503,), "the state file could not be written (or read); the old revision stays, and traffic goes on"
     ),
-    "too_many_watchers": Code((503,), "64 event streams are open"),
+    "too_many_watchers": Code((503,), "64 event streams, or 100 of `/v1/live`, are open"),
     "outcome_unknown": Code(
         (504,), "no outcome within 25 s: dropped if it had not begun, else it may still take effect; see `status`"
     ),
 }
 
 OF_ALL: Final = ("bad_query", "bad_request", "internal")
-OF_KNOWN: Final = ("unauthorised", "token_expired", "store_failed")
+OF_KNOWN: Final = ("unauthorised", "token_expired", "csrf", "store_failed")
 """Where one must be somebody."""
 OF_A_BODY: Final = ("body_timeout", "body_too_large", "compressed_body")
 OF_JSON: Final = ("not_json", "invalid_body")

@@ -1,6 +1,7 @@
 """From a request to a handler and back: who asks, may he, are the parts of the request in order.
 
-Every operation has a role; nothing but ``/healthz`` is answered to a stranger, not even that a path does not exist.
+Nothing but ``/healthz``, a sign-in and the dashboard's own files is answered to a stranger, not even that a path does
+not exist.
 Every failure leaves as one problem document, see ``wire``.
 """
 
@@ -20,6 +21,8 @@ from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.routes import operations
 from gatekeeper.control.api.tokens import expired
 from gatekeeper.control.api.wire import CONFIG_BYTES, NAME, ProblemError
+from gatekeeper.control.dashboard import cookie
+from gatekeeper.control.dashboard.origin import Origin
 from gatekeeper.control.store.rows import Answer, Audit
 from gatekeeper.control.store.store import StoreError
 from gatekeeper.core.model import Role
@@ -54,7 +57,9 @@ def application(parts: Parts) -> web.Application:
     app = web.Application(middlewares=[explained], client_max_size=CONFIG_BYTES)
     app.on_response_prepare.append(_named)
     for operation in operations(parts):
-        app.router.add_route(operation.method, operation.path, _guarded(parts, operation))
+        # The files of the dashboard lie in folders; every other name is one part of a path.
+        path = operation.path.replace("{path}", "{path:.+}")
+        app.router.add_route(operation.method, path, _guarded(parts, operation))
     return app
 
 
@@ -114,18 +119,24 @@ def _note_attempt(parts: Parts, operation: Operation, request: web.Request, acto
 
 
 async def identify(request: web.Request, parts: Parts) -> Actor:
-    """Who asks. Raises ProblemError (401) for a stranger."""
-    actor = await peer(request.transport, parts.controller.state.settings.admin_users)
+    """Who asks. Raises ProblemError: 401 for a stranger, 403 for a page of another site."""
+    settings = parts.controller.state.settings
+    actor = await peer(request.transport, settings.admin_users)
     if actor is not None:
+        # A socket that is forwarded to a desk is open to every page that its browser shows.
+        Origin(request, settings.trusted_proxies).refuse_foreign()
         return actor
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    actor = parts.tokens.find(token.strip()) if scheme.lower() == "bearer" else None
+    if "Authorization" not in request.headers:
+        actor = cookie.actor_of(request, parts)
+    else:
+        scheme, _, token = request.headers["Authorization"].partition(" ")
+        actor = parts.tokens.find(token.strip()) if scheme.lower() == "bearer" else None
     if actor is None:
         raise ProblemError(
             401,
             "unauthorised",
             "no valid token came with the request",
-            allowed="Authorization: Bearer TOKEN, of a token in `admin.tokens` of the file",
+            allowed="Authorization: Bearer TOKEN, of a token in `admin.tokens` of the file; in a browser, sign in at /",
             headers=_CHALLENGE,
         )
     if expired(actor, parts.clock.wall()):
@@ -149,8 +160,11 @@ def _forbidden(actor: Actor, role: Role) -> ProblemError:
 
 
 async def _named(_request: web.Request, response: web.StreamResponse) -> None:
-    """The framework would name itself and its versions."""
+    """The framework would name itself and its versions. What is data must not be run as a page, nor shown in one."""
     response.headers["Server"] = "gatekeeper"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
 
 
 def _of_framework(request: web.Request, error: web.HTTPException) -> ProblemError:

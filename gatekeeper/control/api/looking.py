@@ -1,10 +1,11 @@
-"""What is known of the world when a release is shown: time, zones, backends, checks that run."""
+"""What is known of the world when a release is shown: time, zones, backends, checks that run, what the judge says."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gatekeeper.control.api.parts import Parts
+from gatekeeper.core.judge.standing import Standing
 from gatekeeper.core.model import Release
 from gatekeeper.core.release import gates
 from gatekeeper.core.release.calendar import Offset
@@ -17,7 +18,7 @@ _OVER: Final = frozenset({"passed", "failed"})
 class Look:
     """``now`` is wall seconds; ``steady`` and ``ready`` as in ``commands.ReleaseCommand``.
 
-    ``checking`` names the checks that run, or wait their turn to.
+    ``checking`` names the checks that run, or wait their turn to; ``standings`` is how its judges stand.
     """
 
     now: float
@@ -25,6 +26,7 @@ class Look:
     steady: float | None = None
     ready: Mapping[str, bool] | None = None
     checking: tuple[str, ...] = ()
+    standings: tuple[Standing, ...] = ()
 
     def at(self, release: Release) -> float:
         """The release's own time; that of the wall for one that is over."""
@@ -45,7 +47,16 @@ def look(parts: Parts, release: Release, *, real: bool = True) -> Look:
     ready = runner.ready({move.service: move.to for move in release.moves})
     if not real:
         return Look(now, offset, ready=ready)
-    return Look(now, offset, runner.steady(release), ready, _checking(parts, release))
+    standings = tuple(parts.judging.verdicts(release.id))
+    return Look(now, offset, runner.steady(release), ready, _checking(parts, release), standings)
+
+
+async def look_back(parts: Parts, release: Release) -> Look:
+    """``look``, with how its judges stood last where the release is over. Raises StoreError."""
+    found = look(parts, release)
+    if found.standings or release.active:
+        return found
+    return replace(found, standings=tuple(await parts.judging.recorded(release.id)))
 
 
 def _checking(parts: Parts, release: Release) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ _REF: Final = "#/components/schemas/"
 _SECURITY: Final = "token"
 _ABOUT: Final = (
     "Every refusal is one problem document (RFC 9457) that lists everything that is wrong. On the admin socket the "
-    "kernel says who asks; over TCP a bearer token does. Each role may what those before it may: viewer, operator, "
-    "admin."
+    "kernel says who asks; over TCP a bearer token does, and for browsers the cookie of a session. Each role may what "
+    "those before it may: viewer, operator, admin."
 )
 _PATH: Final = {
     "service": ({"type": "string", "pattern": NAME_PATTERN}, "shop", "The name of a service."),
@@ -37,6 +37,7 @@ _PATH: Final = {
         "last",
         "The id of a release; `last`: the one under way, else the newest.",
     ),
+    "path": ({"type": "string", "pattern": r"^[a-z][a-z0-9._-]{0,63}$"}, "main.js", "A file of the dashboard."),
 }
 _IF_MATCH: Final = {
     "name": "If-Match",
@@ -150,7 +151,7 @@ def _parameters(operation: Operation) -> Iterable[Json]:
     if operation.writes:
         yield _IF_MATCH
         yield _IDEMPOTENCY_KEY
-    if operation.streams:
+    if operation.resumes:
         yield _LAST_EVENT_ID
 
 
@@ -167,13 +168,15 @@ def _body(content: Content) -> Json:
 
 
 def _responses(operation: Operation) -> Json:
-    found = {"200": _done(operation)}
+    found = {"204" if operation.answer is None else "200": _done(operation)}
     for status, names in codes.by_status(operation.problems).items():
         found[str(status)] = _refusal(status, names)
     return found
 
 
 def _done(operation: Operation) -> Json:
+    if operation.answer is None:
+        return {"description": "Done."}
     if isinstance(operation.answer, str):
         content: Json = {operation.answer: {"schema": {"type": "string"}}}
     else:
@@ -204,7 +207,7 @@ def _schemas(operations: Sequence[Operation]) -> Json:
     models: dict[str, type[BaseModel]] = {Problem.__name__: Problem}
     written: Json = {}
     for operation in operations:
-        if not isinstance(operation.answer, str):
+        if operation.answer is not None and not isinstance(operation.answer, str):
             models[operation.answer.__name__] = operation.answer
         content = operation.content
         if content is not None and content.model is not None:

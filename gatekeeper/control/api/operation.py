@@ -64,7 +64,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """``role`` None: everybody. ``answer`` is the model of the 200, or of its media type where that is not JSON.
+    """``role`` None: everybody. ``answer`` is the model of the 200, or its media type where that is not JSON; None:
+    there is nothing to say, 204.
 
     ``again`` makes the answer of a repetition: what has it changes something, so that ``If-Match`` and
     ``Idempotency-Key`` hold. ``commands``: it does so by a command to the controller. ``codes`` are the problems it has
@@ -77,7 +78,7 @@ class Operation:
     role: Role | None
     summary: str
     handle: Handler
-    answer: type[BaseModel] | str
+    answer: type[BaseModel] | str | None
     query: tuple[Parameter, ...] = ()
     content: Content | None = None
     again: Callable[[Call, Answer], web.Response] | None = None
@@ -86,6 +87,8 @@ class Operation:
     codes: tuple[str, ...] = ()
     streams: bool = False
     """It may also answer with server-sent events."""
+    resumes: bool = False
+    """And goes on behind the one in ``Last-Event-ID``."""
     also: tuple[str, ...] = ()
     """Media types of texts that it answers with where ``Accept`` prefers them."""
 

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from gatekeeper.clock import Clock
+from gatekeeper.control.api.auth import Actor
 from gatekeeper.control.api.tokens import Tokens
 from gatekeeper.control.api.views import Sights
 from gatekeeper.control.controller import Controller
+from gatekeeper.control.dashboard.dashboard import Dashboard
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.releases.notify import Notifier
 from gatekeeper.control.releases.runner import Runner
 from gatekeeper.control.store.store import Store
+from gatekeeper.core.judge.standing import Standing
 from gatekeeper.core.model import Definition, Version
 from gatekeeper.core.outcome import Change
 
@@ -48,6 +51,22 @@ class Renew(Protocol):
         ...
 
 
+class Judging(Protocol):
+    """The judges of releases, see ``control.judging``."""
+
+    def verdicts(self, release: int) -> Sequence[Standing]:
+        """How each service of a release that is judged now stands; nothing of any other."""
+        ...
+
+    async def recorded(self, release: int) -> Sequence[Standing]:
+        """How each service of it stood last, also of one that is over. Raises StoreError."""
+        ...
+
+    def log_paths(self, release: int, service: str) -> Sequence[str]:
+        """The files with its recorded seconds, the older one first; nothing where none were recorded."""
+        ...
+
+
 Prove = Callable[[str, Version, float], Awaitable[Mapping[str, str]]]
 """Service, version and seconds -> the backends of it that did not pass their check in that time, each with its reason.
 
@@ -69,6 +88,8 @@ class Parts:
     runner: Runner
     """What commands about releases need to know of the world; checks that are made now."""
     notifier: Notifier
+    judging: Judging
+    dashboard: Dashboard = field(default_factory=Dashboard)
     renew: Renew | None = None
     """Takes up certificates whose files changed; None where there are none."""
     tokens_path: str | None = None
@@ -76,6 +97,12 @@ class Parts:
     """Replaced as a whole when the file is read again."""
     tokens_refused: str = ""
     """What is wrong in the token file now; the tokens of before are in force."""
+
+    def fallen(self, actor: Actor) -> str:
+        """Why somebody who came in may not go on; "" while he may. To ask counts as a use of his session."""
+        if actor.session and self.dashboard.sessions.use(actor.session, self.clock.monotonic()) is None:
+            return f"the session of {actor.name} is over"
+        return self.tokens.fallen(actor, self.clock.wall())
 
     def problems(self) -> list[str]:
         """What is not as it should be with gatekeeper itself, in words; each goes by itself when it is."""

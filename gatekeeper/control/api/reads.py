@@ -78,9 +78,7 @@ class Reads:
         feed, store = self._parts.feed, self._parts.store
         if call.query["follow"]:
             parts, actor = self._parts, call.actor
-            return await stream(
-                call.request, feed, store, after, lambda: parts.tokens.fallen(actor, parts.clock.wall())
-            )
+            return await stream(call.request, feed, store, after, lambda: parts.fallen(actor))
         if after is None:
             found = await store.last_events(limit)
         else:

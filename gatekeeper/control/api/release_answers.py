@@ -6,12 +6,13 @@ from pydantic import Field
 
 from gatekeeper.control.api.answers import Next, Outcome, Revision
 from gatekeeper.control.api.base import Answer, Share, WallSeconds
+from gatekeeper.control.api.verdict_answers import Verdict, VerdictInFull
 
 ReleaseState = Literal["planned", "verifying", "waiting", "progressing", "paused", "promoted", "rolled_back", "aborted"]
 StageState = Literal["done", "now", "to_come", "left_out"]
 GateState = Literal["done", "failed", "now", "to_come", "skipped", "left_out"]
-WaitKind = Literal["approval", "pause", "time", "window", "freeze", "backends"]
-GateKind = Literal["verify", "approval", "time", "window", "freeze", "pause", "backends"]
+WaitKind = Literal["approval", "pause", "time", "window", "freeze", "judge", "backends"]
+GateKind = Literal["verify", "approval", "time", "window", "freeze", "pause", "judge", "backends"]
 Seconds = Annotated[float, Field(description="Seconds.")]
 
 
@@ -97,16 +98,6 @@ class Hold(Answer):
     over: float
     counts: Annotated[bool, Field(description="False while it is paused.")]
     until: Annotated[WallSeconds | None, Field(description="When it ends if nothing happens.")]
-
-
-class Verdict(Answer):
-    """What the judge says."""
-
-    kind: str
-    sentence: str
-    odds: float | None
-    bar: float | None
-    passes: bool
 
 
 class _Common(Answer):
@@ -230,6 +221,7 @@ class Release(_Common):
     timeline: Annotated[list[Stage], Field(description="One for each step of the plan.")]
     checks: list[CheckResult]
     checking: Annotated[list[str], Field(description="Checks that run now.")]
+    verdicts: Annotated[list[VerdictInFull], Field(description="One for each service that is judged, or was.")]
     approvals: list[Given]
     skipped: list[Skipped]
     log: Annotated[list[Entry], Field(description="The oldest first.")]

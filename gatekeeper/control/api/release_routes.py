@@ -12,6 +12,8 @@ from gatekeeper.control.api.parameters import DRY_RUN, NOTE, duration, flag, num
 from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.releases import BY_THOSE_ASKED, WITH_REASON, Releases
 from gatekeeper.control.api.report import MARKDOWN, Reports
+from gatekeeper.control.api.verdict_answers import ReleaseVerdict
+from gatekeeper.control.api.verdicts import LINES, Verdicts
 from gatekeeper.control.api.verify import Verify
 from gatekeeper.control.store.history import PAGE
 from gatekeeper.control.store.rows import Answer
@@ -53,12 +55,12 @@ _REFUSED: Final = {
     Verb.APPROVE: ("forbidden", "own_release", "not_asked", "nobody_is_asked", "unknown_gate"),
     Verb.REJECT: ("forbidden", "reason_required"),
     Verb.SKIP: ("reason_required", "own_release", "candidate_not_ready"),
-    Verb.PROMOTE: ("approval_missing", "not_verified", "frozen", "candidate_not_ready"),
+    Verb.PROMOTE: ("approval_missing", "not_verified", "not_proven", "frozen", "candidate_not_ready"),
 }
 
 
 def looking(parts: Parts) -> list[Operation]:
-    releases, reports, verify = Releases(parts), Reports(parts), Verify(parts)
+    releases, reports, verdicts, verify = Releases(parts), Reports(parts), Verdicts(parts), Verify(parts)
     return [
         Operation(
             "plans",
@@ -114,6 +116,28 @@ def looking(parts: Parts) -> list[Operation]:
             etag=True,
             codes=_NOT_ONE,
             also=(MARKDOWN,),
+        ),
+        Operation(
+            "release_verdict",
+            "GET",
+            _RELEASE + "/verdict",
+            Role.VIEWER,
+            "What the judge says of a release, and what that rests on",
+            verdicts.verdict,
+            ReleaseVerdict,
+            etag=True,
+            codes=_NOT_ONE,
+        ),
+        Operation(
+            "release_seconds",
+            "GET",
+            _RELEASE + "/seconds",
+            Role.VIEWER,
+            "What the judge was told, second by second, as `gatekeeper replay` reads it",
+            verdicts.seconds,
+            LINES,
+            query=(text("service", "Which one, of several that move as one."),),
+            codes=(*_NOT_ONE, "no_seconds", "busy"),
         ),
         Operation(
             "verify",

@@ -6,12 +6,12 @@ Everything is made of the release, of the state, and of what is known of the wor
 from dataclasses import asdict
 from typing import Any
 
-from gatekeeper.control.api import plan_views, wording
+from gatekeeper.control.api import plan_views, verdict_views, wording
 from gatekeeper.control.api.looking import Look, LookAt
 from gatekeeper.control.api.timeline import timeline
 from gatekeeper.core.model import Release, State
 from gatekeeper.core.outcome import plain
-from gatekeeper.core.release import answers, effects, gates, lifecycle
+from gatekeeper.core.release import answers, gates, lifecycle
 from gatekeeper.core.release.guard import last_of
 from gatekeeper.core.release.model import CheckResult, Given, Move, ReleaseState
 from gatekeeper.core.release.moving import digest
@@ -21,6 +21,7 @@ Document = dict[str, Any]
 
 def brief(state: State, release: Release, look: Look) -> Document:
     """As lists show it: without its evidence and its story, the plan by its name."""
+    release = verdict_views.refreshed(release, look.standings)
     return {
         "id": release.id,
         "revision": release.revision,
@@ -45,13 +46,14 @@ def brief(state: State, release: Release, look: Look) -> Document:
         "retained": release.retained,
         "hold": _hold(release, look),
         "next": wording.what_next(state, release, look),
-        "allowed": [event.value for event in lifecycle.allowed(release)],
-        "verdict": asdict(release.verdict) if release.verdict is not None else None,
+        "allowed": [event.value for event in lifecycle.allowed(release, look.at(release))],
+        "verdict": verdict_views.of_release(release),
     }
 
 
 def full(state: State, release: Release, look: Look) -> Document:
     """All that is known of it."""
+    release = verdict_views.refreshed(release, look.standings)
     waiting = wording.waiting_now(state, release, look)
     found = answers.answers(state, release)
     return {
@@ -64,6 +66,7 @@ def full(state: State, release: Release, look: Look) -> Document:
         "timeline": timeline(state, release, look, waiting),
         "checks": [_check(state, release, result) for result in release.checks],
         "checking": list(look.checking),
+        "verdicts": [verdict_views.document(standing) for standing in look.standings],
         "approvals": [_approval(release, given) for given in release.approvals],
         "skipped": [
             {"gate": each.gate, "what": each.what, "actor": each.actor, "reason": each.reason, "at": each.at}
@@ -82,6 +85,7 @@ def of_service(state: State, service: str, look_at: LookAt) -> Document:
     if release.retained:
         return {"release": None, "retained": {"version": move.stable, "until": release.retained_until}}
     look = look_at(release)
+    release = verdict_views.refreshed(release, look.standings)
     return {
         "release": {
             "id": release.id,
@@ -90,6 +94,7 @@ def of_service(state: State, service: str, look_at: LookAt) -> Document:
             "to": move.to,
             "next": wording.what_next(state, release, look),
             "waiting": [item.detail for item in wording.waiting_now(state, release, look)],
+            "verdict": verdict_views.of_release(release),
         },
         "retained": None,
     }
@@ -114,7 +119,7 @@ def _hold(release: Release, look: Look) -> Document | None:
     counts = release.state is ReleaseState.PROGRESSING
     if not counts and not (release.state is ReleaseState.PAUSED and release.paused_from is ReleaseState.PROGRESSING):
         return None
-    seconds, over = release.plan.steps[release.step].hold, effects.held(release, look.at(release))
+    seconds, over = release.plan.steps[release.step].hold, release.held_at(look.at(release))
     until = look.at(release) + seconds - over if counts and over < seconds else None
     return {"seconds": seconds, "over": over, "counts": counts, "until": until}
 

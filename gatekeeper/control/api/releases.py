@@ -9,7 +9,7 @@ from aiohttp import web
 from gatekeeper.control.api import plan_views, release_views, wire
 from gatekeeper.control.api.auth import Actor
 from gatekeeper.control.api.changing import Changer, Describe
-from gatekeeper.control.api.looking import Look, look
+from gatekeeper.control.api.looking import Look, look, look_back
 from gatekeeper.control.api.operation import Call, Handler
 from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.reads import unknown_service
@@ -60,7 +60,7 @@ class Releases:
     async def show(self, call: Call) -> web.Response:
         release = await self.named(call)
         state = self._parts.controller.state
-        document = release_views.full(state, release, look(self._parts, release))
+        document = release_views.full(state, release, await look_back(self._parts, release))
         return wire.answer(document, revision=state.revision)
 
     async def plans(self, call: Call) -> web.Response:

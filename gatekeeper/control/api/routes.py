@@ -17,6 +17,7 @@ from gatekeeper.control.api.past import History
 from gatekeeper.control.api.reads import Reads, service_of
 from gatekeeper.control.api.versions import Versions
 from gatekeeper.control.api.writes import Writes
+from gatekeeper.control.dashboard import routes as dashboard
 from gatekeeper.control.store.history import PAGE
 from gatekeeper.control.store.rows import Answer
 from gatekeeper.core.model import Role
@@ -145,6 +146,7 @@ def _looking(parts: Parts) -> list[Operation]:
             ),
             codes=("too_many_watchers",),
             streams=True,
+            resumes=True,
         ),
         Operation(
             "explain",
@@ -160,6 +162,7 @@ def _looking(parts: Parts) -> list[Operation]:
         ),
     ]
     found += release_routes.looking(parts)
+    found += dashboard.operations(parts)
     description = Description(lambda: operations(parts))
     found.append(
         Operation(

@@ -44,6 +44,21 @@ async def stream(
 
     Raises ProblemError (503) when too many watch, before anything was sent.
     """
+    if feed.full:
+        raise ProblemError(503, "too_many_watchers", f"{WATCHERS} watch already", allowed="close another one")
+    seen = feed.latest if after is None else min(after, feed.latest)
+    response = await open_stream(request)
+    try:
+        await _follow(response, feed, history, seen, fallen)
+    except (DroppedError, StoreError) as dropped:
+        await hang_up(request, response, _plain({"kind": "dropped", "reason": str(dropped)}), str(dropped))
+    except ConnectionError:
+        pass
+    return response
+
+
+async def open_stream(request: web.Request) -> web.StreamResponse:
+    """An answer whose body is events, begun."""
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream",
@@ -51,17 +66,9 @@ async def stream(
             "X-Accel-Buffering": "no",  # an nginx in front would else hold events back
         }
     )
-    if feed.full:
-        raise ProblemError(503, "too_many_watchers", f"{WATCHERS} watch already", allowed="close another one")
-    seen = feed.latest if after is None else min(after, feed.latest)
     await response.prepare(request)
-    try:
-        await _write(response, b"retry: 2000\n\n")
-        await _follow(response, feed, history, seen, fallen)
-    except (DroppedError, StoreError) as dropped:
-        await _say_why(request, response, str(dropped))
-    except ConnectionError:
-        pass
+    with suppress(ConnectionError):
+        await response.write(b"retry: 2000\n\n")
     return response
 
 
@@ -71,11 +78,11 @@ async def _follow(response: web.StreamResponse, feed: Feed, history: History, se
     while seen < feed.latest:
         page = await history.events(after=seen, up_to=feed.latest, limit=PAGE)
         for event in page:
-            _refuse_fallen(fallen)
+            refuse_fallen(fallen)
             if event.id > seen + 1:  # ids have no gaps: what is not there was there
                 missed = {"kind": "missed", "from": seen + 1, "to": event.id - 1, "reason": "not stored any more"}
-                await _write(response, _plain(missed))
-            await _write(response, encode(event))
+                await write(response, _plain(missed))
+            await write(response, encode(event))
             seen = event.id
         seen = seen if page else feed.latest
     try:
@@ -86,24 +93,25 @@ async def _follow(response: web.StreamResponse, feed: Feed, history: History, se
     try:
         while True:
             next_event = await watcher.next(LOOK_SECONDS)
-            _refuse_fallen(fallen)
+            refuse_fallen(fallen)
             silent = silent + LOOK_SECONDS if next_event is None else 0.0
             if next_event is not None:
-                await _write(response, encode(next_event))
+                await write(response, encode(next_event))
             elif silent >= SILENCE:
-                await _write(response, b":\n\n")
+                await write(response, b":\n\n")
                 silent = 0.0
     finally:
         feed.leave(watcher)
 
 
-def _refuse_fallen(fallen: Fallen) -> None:
-    """Whoever lost his token while he watched sees nothing more."""
+def refuse_fallen(fallen: Fallen) -> None:
+    """Whoever lost his token while he watched sees nothing more: raises DroppedError."""
     if reason := fallen():
         raise DroppedError(reason)
 
 
-async def _write(response: web.StreamResponse, data: bytes) -> None:
+async def write(response: web.StreamResponse, data: bytes) -> None:
+    """Raises DroppedError when it is not taken in WRITE_SECONDS, ConnectionError when the client is gone."""
     try:
         async with asyncio.timeout(WRITE_SECONDS):
             await response.write(data)
@@ -111,12 +119,12 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
         raise DroppedError(f"nothing was read for {WRITE_SECONDS:g} s") from None
 
 
-async def _say_why(request: web.Request, response: web.StreamResponse, reason: str) -> None:
-    """The last event names the reason, if the client still reads at all; the log has it in any case."""
+async def hang_up(request: web.Request, response: web.StreamResponse, last: bytes, reason: str) -> None:
+    """``last``, the last event, names the reason, if the client still reads at all; the log has it in any case."""
     log.warning("watcher dropped", extra={"reason": reason, "peer": request.remote})
     with suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(1.0):
-            await response.write(_plain({"kind": "dropped", "reason": reason}))
+            await response.write(last)
             await response.write_eof()
             return
     if request.transport is not None:

@@ -12,7 +12,7 @@ from gatekeeper.control.api.looking import Look
 from gatekeeper.control.api.wording import missing_people, opening, pauses
 from gatekeeper.core.model import Release, State
 from gatekeeper.core.outcome import number
-from gatekeeper.core.release import calendar, effects, gates
+from gatekeeper.core.release import calendar, demand, gates
 from gatekeeper.core.release.model import Entry, ReleaseState, SkipKind, Skipped, Waiting, WaitKind
 from gatekeeper.core.release.plan import Approval
 from gatekeeper.core.release.words import count, listed
@@ -86,10 +86,12 @@ class _Timeline:
             return found
         at = self._at
         if self._held:
-            left = self._plan.steps[release.step].hold - effects.held(release, self._at)
+            left = self._plan.steps[release.step].hold - release.held_at(self._at)
             if left <= 0:
                 return found  # the verdict does not let it pass
             at += left
+        elif not demand.lets_go(release):
+            return found
         ready = self._look.ready
         if self._next is not None and ready is not None and not all(ready.get(name) for name in release.services):
             return found
@@ -115,6 +117,7 @@ class _Timeline:
         yield from self._only_now(place, WaitKind.FREEZE)
         if self._plan.steps[place].pause:
             yield self._pause(place)
+        yield from self._only_now(place, WaitKind.JUDGE)
         yield from self._only_now(place, WaitKind.BACKENDS)
 
     def _checks(self, place: int) -> Iterator[Document]:

@@ -15,7 +15,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -83,6 +83,14 @@ class Tokens:
             if hmac.compare_digest(known, digest):
                 found = actor
         return found
+
+    def of(self, digest: str) -> Actor | None:
+        """The actor whose token has this digest, expired or not."""
+        return self._actors.get(digest)
+
+    @property
+    def digests(self) -> Collection[str]:
+        return self._actors.keys()
 
     def fallen(self, actor: Actor, now: float) -> str:
         """Why ``actor``, who came by a token, may no longer go on at ``now`` (wall seconds); "" while he may."""

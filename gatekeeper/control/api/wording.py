@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from gatekeeper.control.api.looking import Look
 from gatekeeper.core.model import Release, State
-from gatekeeper.core.release import calendar, effects, gates
+from gatekeeper.core.release import calendar, demand, gates
 from gatekeeper.core.release.model import ReleaseState, Waiting, WaitKind
 from gatekeeper.core.release.words import candidates, listed, olds, percent, step_of
 
@@ -23,7 +23,9 @@ def headline(release: Release) -> str:
             was = release.paused_from or ReleaseState.WAITING
             return f"paused (was {_place(release, was)}){_why(release, 'paused')}"
         case ReleaseState.PROMOTED:
-            return f"promoted: {candidates(release)} is stable{f' ({release.reason})' if release.reason else ''}"
+            # Once nothing is retained the release is over: what is stable by now is not its to say.
+            became = "is" if release.retained else "became"
+            return f"promoted: {candidates(release)} {became} stable{f' ({release.reason})' if release.reason else ''}"
         case ReleaseState.ROLLED_BACK | ReleaseState.ABORTED:
             state = release.state.value.replace("_", " ")
             return f"{state}{_why(release, state)}"
@@ -73,6 +75,8 @@ def who_may(release: Release, item: Waiting) -> str:
         return f"{people}, not {release.author}"
     if item.kind is WaitKind.PAUSE:
         return OPERATOR
+    if item.kind is WaitKind.JUDGE:
+        return f"it opens with the next verdict that passes; {OPERATOR} may skip it with a reason"
     if item.kind in _BY_ITSELF:
         return f"it opens by itself; {OPERATOR} may skip it"
     return f"nobody: a backend of {candidates(release)} must become ready"
@@ -110,9 +114,9 @@ def step_text(release: Release, step: int) -> str:
 def _after_hold(state: State, release: Release, look: Look) -> Document:
     step, at = release.step + 1, look.at(release)
     conditions = []
-    if release.verdict is not None and not release.verdict.passes:
+    if not demand.lets_go(release):
         conditions.append("the verdict lets it pass")
-    left = release.plan.steps[release.step].hold - effects.held(release, at)
+    left = release.plan.steps[release.step].hold - release.held_at(at)
     if step == len(release.plan.steps):
         return _next(step_text(release, step), at + left if left > 0 else None, *conditions)
     conditions += _to_do(release, step, at)
@@ -125,6 +129,8 @@ def _before_step(state: State, release: Release, look: Look) -> Document:
     conditions = []
     if look.ready is not None and not all(look.ready.get(name, False) for name in release.services):
         conditions.append(f"a backend of {candidates(release)} is ready")
+    if not demand.lets_go(release):
+        conditions.append("the verdict lets it pass")
     if release.waived:
         return _next(step_text(release, step), None if conditions else look.now, *conditions)
     conditions += _to_do(release, step, look.at(release))

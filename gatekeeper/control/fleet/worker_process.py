@@ -31,6 +31,10 @@ CLOSING_SECONDS: Final = 1.0
 """A worker that ends closes its channel shortly before its process is gone; longer means it lost its way."""
 
 
+Recorded = Callable[[int, Message], None]
+"""Takes a worker's pid and its message, see ``control.judging``."""
+
+
 class Phase(StrEnum):
     STARTING = "starting"
     READY = "ready"
@@ -46,6 +50,7 @@ class WorkerProcess(asyncio.Protocol):
         index: int,
         on_ready: Callable[["WorkerProcess"], None],
         on_outcomes: Callable[[Sequence[Sequence[Any]]], None],
+        on_recorded: Recorded = lambda _pid, _message: None,
     ) -> None:
         self.index = index
         self.pid = 0
@@ -62,6 +67,7 @@ class WorkerProcess(asyncio.Protocol):
         self.exited: asyncio.Future[str] = loop.create_future()
         self._ready = on_ready
         self._outcomes = on_outcomes
+        self._recorded = on_recorded
         self._why = ""
         self._decoder = Decoder()
         self._transport: asyncio.Transport | None = None
@@ -80,12 +86,14 @@ class WorkerProcess(asyncio.Protocol):
         on_ready: Callable[["WorkerProcess"], None],
         command: Sequence[str] = WORKER_COMMAND,
         on_outcomes: Callable[[Sequence[Sequence[Any]]], None] = lambda _: None,
+        on_recorded: Recorded = lambda _pid, _message: None,
     ) -> "WorkerProcess":
         """Start the process of slot ``index``. Raises OSError when the system gives no process or descriptor.
 
-        ``on_outcomes`` gets what it reports of backends that fail: rows as in ``Monitor.hear``.
+        ``on_outcomes`` gets what it reports of backends that fail: rows as in ``Monitor.hear``. ``on_recorded`` gets
+        what it recorded for judges.
         """
-        worker = cls(index, on_ready, on_outcomes)
+        worker = cls(index, on_ready, on_outcomes, on_recorded)
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
@@ -194,6 +202,8 @@ class WorkerProcess(asyncio.Protocol):
             self.report = message
         elif kind == "outcomes":
             self._outcomes(message.get("backends", ()))
+        elif kind in ("seconds", "routes"):
+            self._recorded(self.pid, message)
         elif kind == "left":
             self._left(message)
         elif kind == "credentials_taken":

@@ -25,7 +25,7 @@ from gatekeeper.control.fleet.pace import DrainReport, Pace, WorkerView
 from gatekeeper.control.fleet.publish import Acks, Picture, Slots, Warm
 from gatekeeper.control.fleet.slot import Memory, Slot
 from gatekeeper.control.fleet.sockets import Endpoint
-from gatekeeper.control.fleet.worker_process import WORKER_COMMAND, Phase, WorkerProcess
+from gatekeeper.control.fleet.worker_process import WORKER_COMMAND, Phase, Recorded, WorkerProcess
 from gatekeeper.core.model import State
 from gatekeeper.errors import GatekeeperError
 from gatekeeper.tls.material import Material
@@ -53,6 +53,7 @@ class Fleet:
         pace: Pace | None = None,
         warm: Callable[[], Warm] = dict,
         outcomes: Outcomes = lambda _worker, _started, _rows: None,
+        recorded: Recorded = lambda _pid, _message: None,
         clock: Clock | None = None,
     ) -> None:
         """``memories`` and ``endpoints`` are by slot."""
@@ -63,6 +64,7 @@ class Fleet:
         self._pace = pace or Pace()
         self._warm = warm
         self._outcomes = outcomes
+        self._recorded = recorded
         self._clock = clock or SystemClock()
         self._state: State | None = None
         self._picture: Picture = {}
@@ -71,6 +73,8 @@ class Fleet:
         """How many materials were sent."""
         self._stopped = asyncio.Event()
         self._cut = asyncio.Event()
+        self._cases = b""
+        """What is to be recorded for judges, as it was sent last."""
         self._doors = False
         """Whether workers may let traffic in."""
         self._watcher: asyncio.Task[None] | None = None
@@ -272,6 +276,13 @@ class Fleet:
             if slot.worker is not None:
                 slot.worker.send(frame)
 
+    def judge(self, cases: Sequence[channel.Message]) -> None:
+        """Tell every worker what to record for judges: all of it each time."""
+        self._cases = channel.encode({"type": "judge", "cases": cases})
+        for slot in self._slots:
+            if slot.worker is not None:
+                slot.worker.send(self._cases)
+
     # What is shown
 
     def view(self) -> list[WorkerView]:
@@ -299,6 +310,11 @@ class Fleet:
         return [slot.worker.pid for slot in self._slots if slot.worker is not None]
 
     @property
+    def serving(self) -> list[int]:
+        """The pids of those that take requests."""
+        return [each.pid for each in self.workers if each.phase is Phase.READY]
+
+    @property
     def ready(self) -> bool:
         """Whether at least one worker serves: then no connection is refused."""
         return any(slot.worker is not None and slot.worker.phase is Phase.READY for slot in self._slots)
@@ -316,6 +332,7 @@ class Fleet:
                     lambda _: self._is_ready(slot),
                     self._command,
                     partial(self._outcomes, slot.index, began),
+                    self._recorded,
                 )
             except OSError as error:
                 pid, reason = None, f"could not be started: {error}"
@@ -365,6 +382,7 @@ class Fleet:
         if self._serial or self._material.pairs or self._material.authorities:
             worker.send(channel.encode(self._credentials(self._material)))
         worker.send(channel.encode(publish.whole(self._state, self._assign(self._state))))
+        worker.send(self._cases)
         if self._doors:
             worker.send(self._backends(self._picture))
         return await worker.exited

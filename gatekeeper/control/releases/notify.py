@@ -7,7 +7,6 @@ gatekeeper ends is not sent: the events themselves are in the history.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import hmac
 import json
@@ -25,6 +24,7 @@ from gatekeeper.clock import Clock
 from gatekeeper.control.health.probe import in_words
 from gatekeeper.control.store.rows import Event
 from gatekeeper.core.release.plan import Notify
+from gatekeeper.core.release.words import host
 
 QUEUE: Final = 1_000
 """Events that wait for one endpoint; some 500 bytes each. A release has dozens of events. Beyond it the oldest go."""
@@ -264,10 +264,6 @@ class Notifier:
 def shown(url: str) -> str:
     """An address for people: without what may be a secret, which with many services is a part of the path."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    with contextlib.suppress(ValueError):
-        if parts.port is not None:
-            host = f"{f'[{host}]' if ':' in host else host}:{parts.port}"
     first = next((each for each in parts.path.split("/") if each), "")
     more = "/…" if parts.path.strip("/") != first or parts.query else ""
-    return f"{parts.scheme}://{host}/{first}{more}"
+    return f"{host(url)}/{first}{more}"

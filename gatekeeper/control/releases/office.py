@@ -1,4 +1,4 @@
-"""All that runs for releases, as one thing: the runner, its checks, the webhooks."""
+"""All that runs for releases, as one thing: the runner, its checks, the judges, the webhooks."""
 
 import asyncio
 import logging
@@ -7,9 +7,11 @@ from gatekeeper.clock import Clock
 from gatekeeper.control.controller import Controller
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.gate import Gate
+from gatekeeper.control.judging.judging import Judging
 from gatekeeper.control.releases.checks import Examiner
 from gatekeeper.control.releases.notify import Notifier
 from gatekeeper.control.releases.runner import Runner
+from gatekeeper.control.store.store import Store
 
 log = logging.getLogger("gatekeeper.release")
 
@@ -17,13 +19,26 @@ log = logging.getLogger("gatekeeper.release")
 class Office:
     """``start`` once the controller takes commands, ``stop`` before it ends, ``close`` at the very end."""
 
-    def __init__(self, controller: Controller, gate: Gate, feed: Feed, clock: Clock, directory: str) -> None:
+    def __init__(
+        self, controller: Controller, gate: Gate, feed: Feed, store: Store, clock: Clock, directory: str
+    ) -> None:
         """``directory`` is that of the configuration file."""
         self._feed = feed
         self._examiner = Examiner(
             probe=gate.probe, ids=gate.monitor.ids, directory=directory, state_path=gate.state_path, clock=clock
         )
         self.runner = Runner(controller, self._examiner, gate.monitor.ready, clock)
+        self.judging = Judging(
+            controller=controller,
+            crew=gate.fleet,
+            store=store,
+            tell=feed.tell,
+            clock=clock,
+            steady=self.runner.steady,
+            world=self.runner.world,
+            state_path=gate.state_path,
+        )
+        gate.recorded = self.judging.hear
         self.notifier = Notifier(lambda: controller.state.releasing.notify, feed.tell, clock)
 
     async def start(self) -> None:
@@ -32,11 +47,13 @@ class Office:
         # Before any check is made again: two of one kind at once could do harm.
         if found := await self._examiner.end_earlier():
             log.warning("programs of earlier checks were ended", extra={"found": found})
+        # Before anything goes on by itself: who is judged is judged from the first moment.
+        await self.judging.start()
         self.runner.start()
 
     async def stop(self) -> None:
         """Make no more commands, and end what is checked; who is told of releases still is."""
-        await self.runner.stop()
+        await asyncio.gather(self.runner.stop(), self.judging.stop())
 
     async def close(self) -> None:
         """Return when no program of a check runs any more."""

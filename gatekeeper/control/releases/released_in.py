@@ -22,7 +22,7 @@ _TOKEN_BYTES: Final = 4096
 _AGENT: Final = f"gatekeeper/{gatekeeper.__version__} (released_in)"
 
 
-class _TokenError(Exception):
+class TokenError(Exception):
     """The token cannot be read; the text has the way out."""
 
 
@@ -37,9 +37,9 @@ async def released_in(check: ReleasedInCheck, build: str | None, threads: Execut
         async with asyncio.timeout(check.timeout):
             token = None
             if check.token_file is not None:
-                token = await asyncio.get_running_loop().run_in_executor(threads, _token, check.token_file)
+                token = await asyncio.get_running_loop().run_in_executor(threads, read_token, check.token_file)
             status, document = await _asked(check, build, token)
-    except _TokenError as error:
+    except TokenError as error:
         return Finding(passed=False, text=str(error))
     except TimeoutError:
         return Finding(passed=False, text=f"{check.url} gave no answer within {check.timeout:g} s")
@@ -107,22 +107,22 @@ def _of_build(release: dict[str, Any], service: str, build: str) -> bool:
     )
 
 
-def _token(path: str) -> str:
-    """The token, read anew each time, so that a renewed one counts. Raises _TokenError."""
+def read_token(path: str) -> str:
+    """The bearer token in a file, read anew each time, so that a renewed one counts; blocks. Raises TokenError."""
     way = "put the token there, alone in the file, for this user to read"
     try:
         # Not blocking: what is no file may keep a reader waiting for ever.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise _TokenError(f"{path} is no file; {way}")
+                raise TokenError(f"{path} is no file; {way}")
             token = os.read(handle, _TOKEN_BYTES + 1).decode("ascii").strip()
         finally:
             os.close(handle)
     except OSError as error:
-        raise _TokenError(f"{path} cannot be read ({(error.strerror or str(error)).lower()}); {way}") from error
+        raise TokenError(f"{path} cannot be read ({(error.strerror or str(error)).lower()}); {way}") from error
     except UnicodeDecodeError as error:
-        raise _TokenError(f"{path} holds no token; {way}") from error
+        raise TokenError(f"{path} holds no token; {way}") from error
     if not token or len(token) > _TOKEN_BYTES or not token.isprintable() or " " in token:
-        raise _TokenError(f"{path} holds no token; {way}")
+        raise TokenError(f"{path} holds no token; {way}")
     return token

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from gatekeeper.control.store.journal import KEY_SECONDS, as_json
-from gatekeeper.control.store.rows import Answer, Audit, Event, Revision, Stored
+from gatekeeper.control.store.rows import Answer, Audit, Event, Judgement, Revision, Stored
 from gatekeeper.control.store.statefile import StoreError
 from gatekeeper.core import codec
 from gatekeeper.core.model import (
@@ -163,6 +163,12 @@ class History:
         ).fetchall()
         return [self._release(number, text) for number, text in rows]
 
+    def judges(self, release: int) -> list[Judgement]:
+        rows = self._execute(
+            "SELECT service, at, wall, dump FROM judges WHERE release = ? ORDER BY service", (release,)
+        )
+        return [Judgement(release, service, at, wall, _object(dump)) for service, at, wall, dump in rows]
+
     def audit(self, limit: int, before: int | None) -> list[Audit]:
         rows = self._execute(
             "SELECT at, actor, via, action, service, revision, outcome, detail, id FROM audit"
@@ -268,6 +274,15 @@ class History:
 def _event(row: tuple[Any, ...]) -> Event:
     number, at, kind, revision, text = row
     return Event(number, at, kind, revision, json.loads(text))
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Empty for what is none: to judges that is a past that is gone, which they have an answer to."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _page(limit: int) -> int:

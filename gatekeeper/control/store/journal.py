@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from gatekeeper.control.store import definitions
-from gatekeeper.control.store.rows import Answer, Audit, Delta, Event, Record
+from gatekeeper.control.store.rows import Answer, Audit, Delta, Event, Judgement, Record
 from gatekeeper.control.store.statefile import StoreError
 from gatekeeper.core import codec
 from gatekeeper.core.model import Pending, Release, ServiceState
@@ -65,6 +65,14 @@ def append_audit(connection: sqlite3.Connection, rows: Sequence[Audit]) -> None:
         ).lastrowid
         if added is not None and added % _PRUNE_EVERY == 0:
             connection.execute("DELETE FROM audit WHERE revision IS NULL AND id <= ?", (added - AUDIT_KEPT,))
+
+
+def keep_judges(connection: sqlite3.Connection, rows: Iterable[Judgement]) -> None:
+    """Each in the place of what was kept of that service of that release."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO judges VALUES (?, ?, ?, ?, ?)",
+        ((row.release, row.service, row.at, row.wall, _text(row.dump)) for row in rows),
+    )
 
 
 def as_json(value: object) -> str:

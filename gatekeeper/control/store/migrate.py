@@ -14,6 +14,7 @@ or on a full disk. It goes one way; an older gatekeeper refuses the file afterwa
     pending      changes that wait to be confirmed, newest only
     releases     each as it is now, or ended; those in the state are ``present``; ``revision`` is its last change
     moves        of which services these are, and the candidates' builds
+    judges       what the judge of each service of a release knows, newest only; goes with the release
     events       what was told; the ids of server-sent events; those of no revision are dropped beyond ``EVENTS_KEPT``
     audit        who asked for what, and what came of it; what made no revision is dropped beyond ``AUDIT_KEPT``
     keys         answers to commands that must act once, for a day
@@ -23,13 +24,17 @@ or on a full disk. It goes one way; an older gatekeeper refuses the file afterwa
 import sqlite3
 from typing import Final
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 TABLES: Final = {
     1: ("meta", "revisions", "weights", "running", "events"),
     2: (
         *("meta", "revisions", "weights", "definitions", "outlines", "texts", "running", "pending", "events"),
         *("releases", "moves", "audit", "keys"),
+    ),
+    3: (
+        *("meta", "revisions", "weights", "definitions", "outlines", "texts", "running", "pending", "events"),
+        *("releases", "moves", "audit", "keys", "judges"),
     ),
 }
 """What a whole file has, by schema."""
@@ -77,6 +82,12 @@ CREATE TABLE keys (
   UNIQUE (actor, key)
 );
 """
+_SINCE_3: Final = """
+CREATE TABLE judges (
+  release INTEGER NOT NULL, service TEXT NOT NULL, at INTEGER NOT NULL, wall REAL NOT NULL, dump TEXT NOT NULL,
+  PRIMARY KEY (release, service)
+);
+"""
 SCHEMA: Final = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE revisions (
@@ -89,6 +100,7 @@ CREATE TABLE events (
   id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, kind TEXT NOT NULL, revision INTEGER, event TEXT NOT NULL
 );
 {_SINCE_2}
+{_SINCE_3}
 """
 """A new file."""
 
@@ -106,6 +118,7 @@ INSERT INTO audit (at, actor, via, action, service, revision, outcome, detail)
   SELECT at, actor, '', action, '', revision, 'done', note FROM revisions ORDER BY revision;
 DELETE FROM meta WHERE name = 'definition';
 """,  # noqa: S608 - the parts are our own
+    2: _SINCE_3,
 }
 """What brings a file of that schema to the next one. No statement holds a semicolon."""
 

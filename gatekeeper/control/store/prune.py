@@ -39,6 +39,10 @@ _MOVED: Final = (
     "DELETE FROM moves WHERE release IN (SELECT release FROM moves"
     " WHERE NOT EXISTS (SELECT 1 FROM releases r WHERE r.id = moves.release) LIMIT :rows)"
 )
+_JUDGED: Final = (
+    "DELETE FROM judges WHERE rowid IN (SELECT rowid FROM judges"
+    " WHERE NOT EXISTS (SELECT 1 FROM releases r WHERE r.id = judges.release) LIMIT :rows)"
+)
 _OLDER: Final = "DELETE FROM {0} WHERE {1} IN (SELECT {1} FROM {0} WHERE {1} < :{2} ORDER BY {1} LIMIT :rows)"
 STEPS: Final = (
     _OLDER.format("revisions", "revision", "first"),
@@ -48,6 +52,7 @@ STEPS: Final = (
     _UNUSED,
     _ENDED,
     _MOVED,
+    _JUDGED,
     _OLDER.format("events", "id", "event"),
     _OLDER.format("audit", "id", "audit"),
 )

@@ -168,6 +168,20 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the judge of one service of a release knew after its second ``at``; ``wall`` is when it was written.
+
+    ``dump`` is a JSON object, see ``control.judging.case``.
+    """
+
+    release: int
+    service: str
+    at: int
+    wall: float
+    dump: Document
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """One row of the history. ``weights`` are the splits it set, by service."""
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from gatekeeper.control.store import journal, migrate, prune, statefile
 from gatekeeper.control.store.history import PAGE, History
-from gatekeeper.control.store.rows import Answer, Audit, Event, Record, Revision, Stored
+from gatekeeper.control.store.rows import Answer, Audit, Event, Judgement, Record, Revision, Stored
 from gatekeeper.control.store.statefile import Lock, StoreError, reading_errors
 from gatekeeper.core.model import Release, Running, Weights
 from gatekeeper.core.past import Past
@@ -107,6 +107,10 @@ class Store:
         """Store audit rows of what made no revision."""
         await self._write(lambda: journal.append_audit(self._connection, rows))
 
+    async def keep_judges(self, rows: Sequence[Judgement]) -> None:
+        """Keep what judges know, in the place of what was kept of each before; on return it is on disk."""
+        await self._write(lambda: journal.keep_judges(self._connection, rows))
+
     async def prune(
         self, before: int | None, older_than_wall: float | None, *, dry_run: bool = False
     ) -> dict[str, int]:
@@ -188,6 +192,10 @@ class Store:
     async def revisions_of(self, release: Release) -> list[Revision]:
         """Those that changed a release, the oldest first, at most PAGE."""
         return await self._read(lambda history: history.revisions_of(release))
+
+    async def judges(self, release: int) -> list[Judgement]:
+        """What was kept of the judges of a release, by service."""
+        return await self._read(lambda history: history.judges(release))
 
     async def audit(self, limit: int = 100, before: int | None = None) -> list[Audit]:
         """The newest first, id < ``before``, at most ``limit`` (capped at PAGE)."""

@@ -5,6 +5,7 @@ The order is what makes it safe, each step undone in reverse:
     the new program reads and checks its file                            nothing has changed yet
     admin: callers wait in the sockets' queues, watchers are sent away   both see one program, the old or the new
     controller: the command under way is finished, others wait           the revision stands still
+    judges: what they know is written down, what comes now waits         so the new program's begin there
     feed: what happens is kept back                                      so nothing is written
     store: closed and unlocked                                           so the new program can open it
     everything is given to the new program                               its workers accept beside ours: commit
@@ -26,6 +27,7 @@ from gatekeeper.control.controller import Controller
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.fleet.pace import DrainReport
 from gatekeeper.control.gate import Gate
+from gatekeeper.control.judging.judging import Judging
 from gatekeeper.control.store.migrate import SCHEMA_VERSION
 from gatekeeper.control.store.store import Store, StoreError
 from gatekeeper.control.succession.handover import HandoverError, Successor, own_command
@@ -58,6 +60,7 @@ class Upgrade:
         store: Store,
         feed: Feed,
         gate: Gate,
+        judging: Judging,
         environment: Callable[[], Mapping[str, str]] = lambda: os.environ,
         command: Sequence[str] | None = None,
     ) -> None:
@@ -67,6 +70,7 @@ class Upgrade:
         self._store = store
         self._feed = feed
         self._gate = gate
+        self._judging = judging
         self._environment = environment
         self._command = command
         self._again: asyncio.Task[None] | None = None
@@ -119,6 +123,7 @@ class Upgrade:
         copy: Path | None = None
         await self._admin.pause("a new program takes over; reconnect with Last-Event-ID")
         await self._controller.pause()
+        await self._judging.pause()
         self._gate.set_aside()
         await self._feed.pause()
         try:
@@ -166,6 +171,7 @@ class Upgrade:
             await self._reclaim(file, why)
         await self._gate.take_back(successor.state_path)
         self._controller.resume()
+        await self._judging.resume()
         await self._admin.resume()
 
     async def _reopen(self, copy: Path | None) -> None:

@@ -27,6 +27,8 @@ delta on purpose: alarm soon but never for trifles, pass what traffic can prove.
 
     analysis  what is asked: how sure, what is tolerated, what must be excluded
     second    what the workers recorded of one second, which is all that the judge ever sees
+    part      the same of one worker, as it is sent; ``gather`` makes seconds of it, when everybody has told
+    units     what is remembered of units, so that each is bet on once; ``settle`` asks it
     bets      wealth over a grid of ratios: is it worse? Is it proven good enough? Is the share what was drawn?
     errors    the bets on errors, of all requests and of single routes; why units are bet on once, and not forgotten
     latency   the same for times: ranks, p95 and p99 against what stable took lately

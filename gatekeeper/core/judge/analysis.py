@@ -1,12 +1,22 @@
 """What is asked of a comparison: what is worse, what is good enough, and how sure one must be."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from math import log
 from typing import Final
 
 SUSPICION: Final = 10.0
 """Odds at which a release stops going up; a good one ever gets there with a chance of 10 % at most."""
 METRICS: Final = ("errors", "latency")
+ROUTES_MOST: Final = 8
+"""Routes looked at apart. Each gets less of the wealth the more there are; one byte per unit remembers them."""
+
+
+class Demand(StrEnum):
+    """What the hold of a step asks of the comparison, the last one before everything aside: that one asks for proof."""
+
+    NO_ALARM = "no_alarm"
+    PASSED = "passed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +44,32 @@ class Burst:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """A custom metric: one number that a Prometheus query at ``url`` gives, asked for every ``every`` seconds.
+
+    Below ``min`` or above ``max``, ``failures`` times in a row, it ends the release: a bound, not a comparison.
+    ``token_file`` holds a bearer token.
+    """
+
+    name: str
+    url: str
+    query: str
+    max: float | None = None
+    min: float | None = None
+    every: float = 30.0
+    failures: int = 3
+    token_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Fractions are 0..1, times seconds.
 
     ``tolerate_*`` is what never raises an alarm, ``promote_*`` what traffic must exclude before a promotion:
-    (ratio, addition) of stable's rate. Between the two it is collecting, later not enough data. ``guard`` rolls back
-    by itself; it is for whoever asks for it, since two equal versions near the bound may be on different sides of it.
+    (ratio, addition) of stable's rate. Between the two it is collecting, after ``deadline`` seconds of a hold not
+    enough data. ``guard`` rolls back by itself; it is for whoever asks for it, since two equal versions near the bound
+    may be on different sides of it. ``routes`` (at most ROUTES_MOST path prefixes) are looked at apart; empty: those
+    with most traffic before the release. ``services``: in how many services of the release a judge of its own watches.
     """
 
     alpha: float = 0.01
@@ -57,6 +87,11 @@ class Analysis:
     warm_up: int = 0
     guard: Guard | None = None
     burst: Burst | None = None
+    deadline: float = 3600.0
+    steps: Demand = Demand.NO_ALARM
+    routes: tuple[str, ...] = ()
+    queries: tuple[Query, ...] = ()
+    services: int = 1
 
     @property
     def log_bar(self) -> float:
@@ -70,5 +105,5 @@ class Analysis:
 
     @property
     def metrics(self) -> int:
-        """Among how many the chance of a false alarm is divided (weighted Bonferroni)."""
-        return len(METRICS) if self.latency else 1
+        """Among how many the chance of a false alarm is divided (weighted Bonferroni), in all services together."""
+        return (len(METRICS) if self.latency else 1) * self.services

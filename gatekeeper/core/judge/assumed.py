@@ -84,15 +84,30 @@ def second(
     weight: float,
     seconds: float = 1.0,
     tolerance: tuple[float, float] | None = None,
+    slow: float | None = None,
 ) -> Second:
-    """What is recorded of ``seconds`` of it, as one. ``tolerance`` (part, seconds) is that of times; None: no times."""
+    """What is recorded of ``seconds`` of it, as one. ``tolerance`` (part, seconds) is that of times; None: no times.
+
+    Answers that take longer than ``slow`` seconds are counted as such.
+    """
     requests = traffic.rps * seconds
     candidate = requests * weight, regression.errors(traffic.errors), traffic.latency * regression.slower
     stable = requests * (1 - weight), traffic.errors, traffic.latency
     ours = _arm(draw, *candidate, traffic.sigma, tolerance)
     theirs = _arm(draw, *stable, traffic.sigma, None if tolerance is None else (0.0, 0.0))
     cells = (Cell(weight, theirs, ours),) if ours.requests or theirs.requests else ()
-    return Second(at, cells, Totals(theirs.requests, theirs.errors), Totals(ours.requests, ours.errors))
+    of_stable, of_candidate = (
+        Totals(arm.requests, arm.errors, 0 if slow is None else _slow(draw, arm, slow, median, traffic.sigma))
+        for arm, median in ((theirs, stable[2]), (ours, candidate[2]))
+    )
+    return Second(at, cells, of_stable, of_candidate)
+
+
+def _slow(draw: Draw, arm: Arm, slow: float, median: float, sigma: float) -> int:
+    """How many of the answers that did not fail took longer."""
+    answered = arm.requests - arm.errors
+    part = (1 - erf(log(slow / median) / (sigma * sqrt(2)))) / 2
+    return min(answered, poisson(draw, answered * part))
 
 
 def _arm(

@@ -71,6 +71,8 @@ class ErrorTest:
 
     @property
     def log_wealth(self) -> float:
+        if len(self.tests) == 1:
+            return self.tests[ALL].mixture.log_wealth
         parts = self._parts().values()
         return max(parts) if self.sticky else log_sum([*parts])
 

@@ -17,12 +17,15 @@ from gatekeeper.core.judge.errors import ErrorTest
 from gatekeeper.core.judge.latency import LatencyTest
 from gatekeeper.core.judge.recent import CANDIDATE, STABLE, Recent
 from gatekeeper.core.judge.second import Cell, Second
+from gatekeeper.core.judge.standing import GuardReading
 from gatekeeper.core.judge.verdict import Cause, Kind, Numbers, Verdict
 
 SHARE_ODDS: Final = 1000.0
 """Odds against the routing being what was drawn, at which nothing else counts."""
 UNKEYED: Final = 0.05
 """Part of the requests without a unit where labels stick to units, above which the rest speaks for too few."""
+UNKEYED_LEAST: Final = 20
+"""Fewer of them say nothing about a part."""
 ALONE_SECONDS: Final = 10
 """Seconds of answers by the candidate without any comparison, after which there is none."""
 BACKENDS_KEPT: Final = 64
@@ -45,7 +48,7 @@ class _Memory:
     requests: Pair = (0, 0)
     failed: Pair = (0, 0)
     candidate_errors: int = 0
-    """Every single one, also those that could not be bet on."""
+    """Every single one since the warm-up, also those that could not be bet on."""
     draws: Pair = (0, 0)
     draw_failed: Pair = (0, 0)
     expected: float = 0.0
@@ -58,8 +61,12 @@ class _Memory:
     """Seconds of answers by the candidate since the last comparison."""
     excluded: int = 0
     warmed: int = 0
+    keyed: int = 0
     unkeyed: int = 0
     crowded: float = 0.0
+    keep: int = 1
+    """1 of so many units was looked at in the second with most of them."""
+    missing: int = 0
     ignored: int = 0
     block: int | None = None
     """When the burst's block began, and with what evidence of errors and latency."""
@@ -135,13 +142,16 @@ class Judge:
         memory.seconds += 1
         memory.excluded += second.excluded
         memory.unkeyed += second.unkeyed
+        requests = sum([cell.stable.requests + cell.candidate.requests for cell in second.cells])
+        memory.keyed += requests
         memory.crowded = second.crowded
-        memory.candidate_errors += second.candidate.errors
+        memory.keep = max(memory.keep, second.keep)
+        memory.missing += second.missing
         memory.recent.add(second)
         if second.backends:
             memory.backends = _counted(memory.backends, {k: (v.requests, v.errors) for k, v in second.backends.items()})
-        if memory.seconds <= analysis.warm_up:
-            memory.warmed += sum(cell.stable.requests + cell.candidate.requests for cell in second.cells)
+        if second.at < analysis.warm_up:
+            memory.warmed += requests
         else:
             self._compare(second)
         self._latch()
@@ -152,6 +162,7 @@ class Judge:
             memory.block = second.at
             memory.block_errors, memory.block_latency = memory.errors.log_wealth, memory.latency.log_wealth
         memory.alone += second.candidate.requests > 0
+        memory.candidate_errors += second.candidate.errors
         for cell in second.cells:
             self._bet(cell)
         memory.errors.end_tick()
@@ -165,27 +176,31 @@ class Judge:
     def _bet(self, cell: Cell) -> None:
         memory, stable, candidate, weight = self._memory, cell.stable, cell.candidate, cell.weight
         memory.errors.bet(cell)
-        memory.failed = memory.failed[0] + stable.errors, memory.failed[1] + candidate.errors
-        for name, tally in cell.routes.items():
-            if name in self._routes and (tally.stable_errors or tally.candidate_errors):
-                memory.routes = _counted(memory.routes, {name: (tally.stable_errors, tally.candidate_errors)})
+        # What is counted is what was compared: requests of a candidate that has everything prove nothing.
+        if 0.0 < (memory.errors.highest if self._sticky and not cell.fresh else weight) < 1.0:
+            memory.failed = memory.failed[0] + stable.errors, memory.failed[1] + candidate.errors
+            for name, tally in cell.routes.items():
+                if name in self._routes and (tally.stable_errors or tally.candidate_errors):
+                    memory.routes = _counted(memory.routes, {name: (tally.stable_errors, tally.candidate_errors)})
+            if not cell.fresh:
+                memory.alone = 0
+                memory.requests = memory.requests[0] + stable.requests, memory.requests[1] + candidate.requests
         if cell.fresh:
             return
         memory.weight = weight
-        if 0.0 < (memory.errors.highest if self._sticky else weight) < 1.0:
-            memory.alone = 0
-        requests, draws, failed = memory.requests, memory.draws, memory.draw_failed
-        memory.requests = requests[0] + stable.requests, requests[1] + candidate.requests
-        memory.draws = draws[0] + stable.draws, draws[1] + candidate.draws
-        memory.draw_failed = failed[0] + stable.draw_errors, failed[1] + candidate.draw_errors
-        memory.expected += weight * (stable.draws + candidate.draws)
-        if not memory.recent.breaks(self._analysis.guard or TROUBLE, STABLE):
-            # Being no worse than a stable that fails is no proof of being good. To look at this very second is fair:
-            # what is left out by it speaks for the candidate.
+        if 0.0 < weight < 1.0:
+            draws, failed = memory.draws, memory.draw_failed
+            memory.draws = draws[0] + stable.draws, draws[1] + candidate.draws
+            memory.draw_failed = failed[0] + stable.draw_errors, failed[1] + candidate.draw_errors
+            memory.expected += weight * (stable.draws + candidate.draws)
+        # Being no worse than a stable that fails is no proof of being good. To look at this very second is fair: what
+        # is left out by it speaks for the candidate.
+        fine = not memory.recent.breaks(self._analysis.guard or TROUBLE, STABLE)
+        if fine:
             memory.passes.bet(weight, candidate.draws, candidate.draw_errors, stable.draw_errors)
         memory.share.bet(weight, stable.draws, candidate.draws)
         if self._analysis.latency:
-            memory.latency.bet(weight, stable.times, candidate.times)
+            memory.latency.bet(weight, stable.times, candidate.times, proving=fine)
 
     def _latch(self) -> None:
         """What stays once it was so: by Ville's inequality the first crossing is the decision."""
@@ -234,14 +249,21 @@ class Judge:
         """The logarithm of the odds against luck: what is compared with the bar."""
         return self._memory.log_odds
 
-    def verdict(self, *, overdue: bool = False) -> Verdict:
-        """What it says now. ``overdue``: the time that the step had for its proof is over."""
+    def verdict(self, *, overdue: bool = False, whole: bool = False) -> Verdict:
+        """What it says now. ``overdue``: the time that the step had for its proof is over. ``whole``: the step gives
+        the candidate everything, so that no comparison is expected: it says what it said before, but for its guard.
+        """
         numbers = self.numbers()
-        kind, cause, sentence = self._decide(numbers, overdue=overdue)
+        kind, cause, sentence = self._decide(numbers, overdue=overdue, whole=whole)
+        if whole and kind is not Kind.ROLLBACK:
+            left = (
+                "no absolute guard was asked for" if self._analysis.guard is None else "only absolute guards are left"
+            )
+            sentence = f"{sentence}; {self._names.candidate} has everything, nothing is compared any more: {left}"
         notes = tuple(words.notes(self._analysis, self._names, numbers))
         return Verdict(kind, sentence, numbers, 1 / self._analysis.alpha, cause, notes)
 
-    def _decide(self, numbers: Numbers, *, overdue: bool) -> tuple[Kind, Cause, str]:
+    def _decide(self, numbers: Numbers, *, overdue: bool, whole: bool) -> tuple[Kind, Cause, str]:
         memory, analysis, names = self._memory, self._analysis, self._names
         if memory.rolled_back:
             return Kind.ROLLBACK, memory.rolled_back_by, memory.rolled_back
@@ -252,15 +274,15 @@ class Judge:
             return Kind.SHARED_TROUBLE, Cause.GUARD, f"both versions are in trouble: {broken}; {ours}"
         if memory.invalid:
             return Kind.INVALID, memory.invalid_by, memory.invalid
-        if self._sticky and memory.unkeyed > UNKEYED * (sum(memory.requests) + memory.unkeyed):
+        if self._sticky and memory.unkeyed > max(UNKEYED_LEAST, UNKEYED * (memory.keyed + memory.unkeyed)):
             sentence = "too many requests carry no unit id: who belongs together is not known, so nothing is compared"
             return Kind.INVALID, Cause.UNITS, sentence
-        if memory.alone >= ALONE_SECONDS:
+        if memory.alone >= ALONE_SECONDS and not whole:
             sentence = f"{names.candidate} runs without {names.stable} beside it: only absolute guards are left"
             return Kind.INVALID, Cause.ALONE, sentence
         if numbers.log_odds >= log(SUSPICION):
             return Kind.SUSPICIOUS, numbers.reason, words.evidence(analysis, names, numbers)
-        if broken:
+        if broken and not whole:
             sentence = f"stable itself is in trouble, and to be no worse than that is no proof: {broken}"
             return Kind.INVALID, Cause.STABLE, sentence
         if min(numbers.proofs.values()) >= analysis.log_proof:
@@ -273,6 +295,16 @@ class Judge:
         if overdue:
             return Kind.NOT_ENOUGH_DATA, Cause.NONE, f"neither worse nor proven good enough in time; {sentence}"
         return Kind.COLLECTING, Cause.NONE, sentence
+
+    def guards(self) -> tuple[GuardReading, ...]:
+        """Both versions beside the absolute bounds that were asked for; nothing where none were."""
+        guard, names, recent = self._analysis.guard, self._names, self._memory.recent
+        if guard is None:
+            return ()
+        return (
+            *recent.readings(guard, STABLE, names.stable),
+            *recent.readings(guard, CANDIDATE, names.candidate),
+        )
 
     def numbers(self) -> Numbers:
         memory, given = self._memory, log(self._analysis.metrics)
@@ -298,8 +330,11 @@ class Judge:
             routes=memory.routes,
             backends=memory.backends,
             excluded=memory.excluded,
+            unkeyed=memory.unkeyed,
             warmed=memory.warmed,
             crowded=memory.crowded,
+            keep=memory.keep,
+            missing=memory.missing,
             ignored=memory.ignored,
         )
 

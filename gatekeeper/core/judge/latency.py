@@ -81,8 +81,8 @@ class LatencyTest:
     slow: tuple[int, int] = (0, 0)
     """Times of stable and of the candidate above stable's p95."""
 
-    def bet(self, weight: float, stable: Times, candidate: Times) -> None:
-        """One weight of one tick."""
+    def bet(self, weight: float, stable: Times, candidate: Times, *, proving: bool = True) -> None:
+        """One weight of one tick. ``proving``: it may count as evidence that the candidate is good, too."""
         if stable:
             coming = list(self.coming)
             for place, many in stable.items():
@@ -103,12 +103,14 @@ class LatencyTest:
         b = sum([many for place, many in theirs if place > limit])
         self.slow = (self.slow[0] + b, self.slow[1] + k)
         self.p95.bet(weight, n, k, b)
-        self.pass95.bet(weight, n, k, b)
+        if proving:
+            self.pass95.bet(weight, n, k, b)
         limit = self.limits[1]
         k = sum([many for place, many in ours if place > limit])
         b = sum([many for place, many in theirs if place > limit])
         self.p99.bet(weight, n, k, b)
-        self.pass99.bet(weight, n, k, b)
+        if proving:
+            self.pass99.bet(weight, n, k, b)
 
     def end_tick(self) -> None:
         """After the last bet of a tick."""

@@ -11,13 +11,16 @@ What a recorder must do, for the judge's bound to hold:
 - **Blame.** What the version did: a 5xx, no connection, a reset, a broken answer, silence. What a client did (it went
   away, it asked for nonsense) is no error; its time counts as far as it waited.
 - **Only draws.** ``weight`` is the probability with which this very label was drawn, among stable and candidate. What
-  was forced or ruled by anything but the split is ``excluded``; so is whatever was decided while one of the two had
-  no ready backend, *whichever* label it drew: leaving out only what failed over would leave out one side.
+  was ruled by anything but the split is ``excluded``; so is whatever was decided while one of the two had no ready
+  backend, *whichever* label it drew: leaving out only what failed over would leave out one side. What a tester forced
+  is nowhere.
 - **Units.** Where labels stick to units, there is one draw per unit, and one bet: ``errors`` are first errors of units
   in the release, ``draws`` first requests. Only when the weight grows beyond what it ever was, units last seen to fail
   on stable at weight w0 become fresh coins, of probability (w - w0) / (1 - w0): their next error goes into a cell of
   its own. Errors on a route are first errors of a unit on that route. Units are remembered when a second is handed on,
-  not before, and not in the warm-up: a unit that failed where nothing was bet has its coin still.
+  not before. In the warm-up they are neither remembered nor counted: a unit that failed where nothing was bet has its
+  coin still. Within a second they are taken by rising weights, which all count as reached when it begins: several
+  workers cannot say what came first, and it must not matter.
 """
 
 from collections.abc import Iterable, Mapping
@@ -49,7 +52,10 @@ class Arm:
             self.errors + other.errors,
             self.draws + other.draws,
             self.draw_errors + other.draw_errors,
-            {place: self.times.get(place, 0) + other.times.get(place, 0) for place in {*self.times, *other.times}},
+            {
+                place: self.times.get(place, 0) + other.times.get(place, 0)
+                for place in sorted({*self.times, *other.times})
+            },
         )
 
 
@@ -89,6 +95,7 @@ class Cell:
         routes = dict(self.routes)
         for name, tally in other.routes.items():
             routes[name] = routes.get(name, Tally()) + tally
+        routes = dict(sorted(routes.items()))
         return Cell(self.weight, self.stable + other.stable, self.candidate + other.candidate, self.fresh, routes)
 
 
@@ -132,7 +139,11 @@ class Second:
     unkeyed: int = 0
     """Requests without a unit where labels stick to units: they cannot be judged."""
     crowded: float = 0.0
-    """The part of the memory of units in use, 0..1: in a full one errors collide, and those are left out."""
+    """The part of the memory of units in use, 0..1: in a full one units collide, and those are left out."""
+    keep: int = 1
+    """There were so many units that 1 of this many was looked at."""
+    missing: int = 0
+    """Seconds, this one among them, of which a worker's report is missing, since the one that was handed on before."""
 
 
 def merge(seconds: Iterable[Second]) -> Second:
@@ -158,8 +169,10 @@ def merge(seconds: Iterable[Second]) -> Second:
         cells=tuple(cells[coin] for coin in sorted(cells)),
         stable=stable,
         candidate=candidate,
-        backends=backends,
+        backends=dict(sorted(backends.items())),
         excluded=sum(each.excluded for each in found),
         unkeyed=sum(each.unkeyed for each in found),
         crowded=max(each.crowded for each in found),
+        keep=max(each.keep for each in found),
+        missing=sum(each.missing for each in found),
     )

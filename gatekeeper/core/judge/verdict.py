@@ -33,6 +33,8 @@ class Cause(StrEnum):
     """The candidate runs without stable beside it, as in a step of 100 %."""
     STABLE = "stable"
     """Stable itself is in trouble."""
+    METRIC = "metric"
+    """A custom metric: a bound, not a comparison."""
     ROUTING = "routing"
     UNITS = "units"
     LOST = "lost"
@@ -70,9 +72,16 @@ class Numbers:
     backends: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Requests and errors per backend of the candidate."""
     excluded: int = 0
+    unkeyed: int = 0
+    """Requests without a unit where labels stick to units."""
     warmed: int = 0
     """Requests of the warm-up, left out on both sides."""
     crowded: float = 0.0
+    """The part of the units' memory in use, 0..1."""
+    keep: int = 1
+    """1 of so many units was looked at where there were most of them."""
+    missing: int = 0
+    """Seconds of which a worker's report is missing."""
     ignored: int = 0
     """Seconds that came too late or twice."""
 

@@ -12,7 +12,7 @@ PATIENCE = 3600.0
 """Seconds that people like to wait for a proof: a weight is named at which it would take no longer."""
 LADDER = (0.02, 0.05, 0.1, 0.25, 0.5)
 CROWDED = 0.5
-"""Part of the units' memory in use above which collisions hide a noticeable part of the errors."""
+"""Part of the units' memory in use above which collisions hide a noticeable part of them."""
 FEW = 100.0
 """How many requests at stable's rate the candidate's own rate is mixed with, to begin with."""
 
@@ -29,9 +29,11 @@ def evidence(analysis: Analysis, names: Names, numbers: Numbers) -> str:
     part = percent(numbers.requests[1] / max(1, sum(numbers.requests)))
     if numbers.reason is Cause.LATENCY:
         slow = numbers.slow
+        # A failure is slower than any answer, so that failing fast is no gain: that must not look like a slow page.
+        also = ", failures among them" if numbers.draw_errors[1] else ""
         return (
             f"{names.candidate} is slower: it had {part} of the requests but {slow[1]:,} of the "
-            f"{count(sum(slow), 'answer')} above {names.stable}'s p95; {odds}"
+            f"{count(sum(slow), 'answer')} above {names.stable}'s p95{also}; {odds}"
         )
     failed = numbers.errors
     where = ""
@@ -112,7 +114,11 @@ def notes(analysis: Analysis, names: Names, numbers: Numbers) -> Iterator[str]:
     if numbers.warmed:
         yield f"{count(numbers.warmed, 'request')} of the first {analysis.warm_up} s left out as warm-up"
     if numbers.crowded > CROWDED:
-        yield f"the memory of units is {percent(numbers.crowded)} full: some failures are not counted"
+        yield f"the memory of units is {percent(numbers.crowded)} full: some units are not counted"
+    if numbers.keep > 1:
+        yield f"of more units than can be sent in a second, 1 of {numbers.keep:,} was looked at"
+    if numbers.missing:
+        yield f"of {count(numbers.missing, 'second')} a worker's report is missing"
     if numbers.ignored:
         yield f"{count(numbers.ignored, 'second')} came late or twice and were left out"
 

@@ -4,19 +4,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from gatekeeper.core.judge.verdict import Kind
 from gatekeeper.core.model import Release, State
 from gatekeeper.core.outcome import Outcome, Refused
-from gatekeeper.core.release import gates, lifecycle
+from gatekeeper.core.release import demand, gates, lifecycle
 from gatekeeper.core.release.commands import Act, Advance, CheckDone, Judged, Verb
 from gatekeeper.core.release.guard import named
 from gatekeeper.core.release.lifecycle import Event, fire, run_on
 from gatekeeper.core.release.model import OUTPUT_KEPT, CheckResult
 from gatekeeper.core.release.plan import names
 from gatekeeper.core.release.turn import Turn
-from gatekeeper.core.release.words import duration, listed, with_reason
-
-ROLLBACK: Final = "rollback"
-"""The kind of verdict that is acted upon."""
+from gatekeeper.core.release.words import duration, listed, the_judge, with_reason
 
 _DONE: Final = {
     Verb.REJECT: "rejected",
@@ -61,19 +59,24 @@ def check_done(state: State, command: CheckDone, now: float) -> Outcome:
 
 
 def judged(state: State, command: Judged, now: float) -> Outcome:
-    release, verdict = state.releases.get(command.release), command.verdict
-    if release is None or not release.active or release.verdict == verdict:
+    release, said = state.releases.get(command.release), command.verdict
+    if release is None or not release.active:
         return Outcome(state)
-    before = release.verdict
+    _, _, passes = demand.heard(release, said)
+    before, verdict = release.verdict, replace(said, passes=passes)
+    if verdict == before:
+        return Outcome(state)
 
     def note(turn: Turn) -> None:
         turn.set(verdict=verdict)
-        text = f"{verdict.kind}: {verdict.sentence}"
+        text = f"{verdict.kind.replace('_', ' ')}: {verdict.sentence}"
+        # For programs; ``kind`` is the event's own.
+        data = {"verdict": verdict.kind, "cause": verdict.cause, "odds": verdict.odds, "bar": verdict.bar}
         if before is None or before.kind != verdict.kind:
-            turn.tell("verdict", text)
+            turn.tell("verdict", text, **data, passes=passes)
         else:
-            turn.mention("verdict", text)
-        if verdict.kind == ROLLBACK:
+            turn.mention("verdict", text, **data, passes=passes)
+        if verdict.kind == Kind.ROLLBACK and (before is None or (before.kind, before.cause) != (said.kind, said.cause)):
             fire(turn, Event.FAILED, verdict.sentence)
 
     return _turned(state, command, now, release, note)
@@ -93,9 +96,9 @@ def _what_is_due(turn: Turn) -> None:
         fire(turn, Event.RETENTION_OVER)
     if release.active and gates.lapsed(release, turn.at):
         fire(turn, Event.LAPSE)
-    if lifecycle.is_overtime(release, turn.at) and release.verdict is not None:
-        limit = duration(release.plan.max_hold)
-        fire(turn, Event.OVERTIME, f"no verdict let it pass within {limit}: {release.verdict.sentence}")
+    if lifecycle.is_overtime(release, turn.at):
+        limit = duration(max(release.plan.max_hold, release.plan.steps[release.step].hold))
+        fire(turn, Event.OVERTIME, f"no verdict let it pass within {limit}: {the_judge(release)}")
 
 
 def _turned(

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Final
 
+from gatekeeper.core.judge.analysis import Demand
 from gatekeeper.core.model import State
-from gatekeeper.core.release import calendar, gates, lifecycle
+from gatekeeper.core.release import calendar, demand, gates, lifecycle
 from gatekeeper.core.release.calendar import Offset
-from gatekeeper.core.release.effects import held
 from gatekeeper.core.release.model import START, Release, ReleaseState, SkipKind
 from gatekeeper.core.release.plan import OnFail, Plan
-from gatekeeper.core.release.words import candidates, count, duration, listed, olds, percent, step_of
+from gatekeeper.core.release.words import candidates, count, duration, listed, olds, percent, step_of, the_judge
 
 QUESTIONS: Final = {
     "verified": "How was it verified?",
@@ -44,7 +44,7 @@ def what_next(
         case ReleaseState.PROGRESSING:
             return f"{_after_hold(release)}, {_hold_left(release, at)}"
         case ReleaseState.PAUSED:
-            return f"nothing until somebody acts: {listed(lifecycle.allowed(release), 'or')}"
+            return f"nothing until somebody acts: {listed(lifecycle.allowed(release, at), 'or')}"
         case ReleaseState.PROMOTED if release.retained and release.retained_until is not None:
             return (
                 f"{olds(release)} is kept to go back to for another {duration(max(0.0, release.retained_until - at))}"
@@ -76,20 +76,19 @@ def _after_hold(release: Release) -> str:
 
 
 def _hold_left(release: Release, at: float) -> str:
-    left = release.plan.steps[release.step].hold - held(release, at)
-    verdict = release.verdict
-    if left > 0:
-        return f"after another {duration(left)} of this hold"
-    if verdict is not None and not verdict.passes:
-        return f"once the judge lets it pass ({verdict.kind}: {verdict.sentence})"
-    return "at once"
+    left = release.plan.steps[release.step].hold - release.held_at(at)
+    parts = [f"after another {duration(left)} of this hold"] if left > 0 else []
+    if not demand.lets_go(release):
+        parts.append(f"once a verdict lets it pass ({the_judge(release)})")
+    return listed(parts) if parts else "at once"
 
 
 def _verified(release: Release) -> str:
     plan = release.plan
     asked = sum(len(gates.checks_before(plan, step)) for step in range(len(plan.steps))) * len(release.moves)
+    judged = _judged(release)
     if not asked:
-        return "not by gatekeeper: the plan asks for no check"
+        return judged or "not by gatekeeper: the plan asks for no check"
     passed = [item for item in release.checks if item.passed]
     failed = [item for item in release.checks if not item.passed]
     parts = [f"{len(passed)} of {count(asked, 'check')} passed"]
@@ -99,7 +98,15 @@ def _verified(release: Release) -> str:
         parts.append(f"failed: {listed(dict.fromkeys(item.name for item in failed))}")
     skipped = (item for item in release.skipped if item.kind is SkipKind.CHECKS)
     parts += [f"skipped by {item.actor} ({item.what}): {item.reason}" for item in skipped]
-    return "; ".join(parts)
+    return "; ".join([*parts, judged] if judged else parts)
+
+
+def _judged(release: Release) -> str:
+    """What the comparison came to; empty where none is asked for."""
+    if release.plan.analysis is None:
+        return ""
+    said = f": {the_judge(release)}" if release.step >= 0 else ""
+    return f"compared with {olds(release)} by its users' requests{said}"
 
 
 def _trigger(release: Release) -> str:
@@ -139,6 +146,9 @@ def _decides(plan: Plan, release: Release) -> str:
         + (f": {given.reason}" if given.reason else "")
         for given in release.approvals
     ]
+    if plan.analysis is not None:
+        every = plan.analysis.steps is Demand.PASSED
+        parts.append(f"the judge, who must prove it good enough before {'every step' if every else '100 %'}")
     skipped = (item for item in release.skipped if item.kind is not SkipKind.CHECKS)
     parts += [f"{item.actor} skipped ({item.what}): {item.reason}" for item in skipped]
     return "; ".join(parts)

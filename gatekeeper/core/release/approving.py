@@ -38,8 +38,9 @@ def approve(turn: Turn, why: str) -> None:
         raise Refused(
             409,
             "not_asked",
-            f"{act.actor} is in none of the groups that are asked ({', '.join(groups) or 'in none at all'})",
-            f"an approval by {_groups(asked.values())}",
+            f"{act.actor} is in none of the groups that are asked ({_groups(asked.values())}), but in "
+            f"{listed(groups) if groups else 'none at all'}",
+            f"an approval by somebody of {_groups(asked.values())}",
         )
     fresh = [
         Given(gate, act.actor, groups, why[:REASON_KEPT], turn.at)

@@ -82,10 +82,11 @@ def frozen(
 
 
 def text(at: float, zone: str, offset: Offset) -> str:
-    """``Tue 2026-12-01 06:00 Europe/Berlin``; seconds are left out."""
+    """``Tue 2026-12-01 06:00 Europe/Berlin``, with the seconds (``06:00:30``) where there are some."""
     day, second = divmod(int(at + offset(zone, at)), DAY)
     year, month, date = _civil(day)
-    return f"{_DAYS[(day + 3) % 7]} {year:04}-{month:02}-{date:02} {second // 3600:02}:{second // 60 % 60:02} {zone}"
+    clock = _clock(second // 60) + (f":{second % 60:02}" if second % 60 else "")
+    return f"{_DAYS[(day + 3) % 7]} {year:04}-{month:02}-{date:02} {clock} {zone}"
 
 
 def hours(window: Window) -> str:

@@ -7,7 +7,9 @@ from typing import Any, Final
 from gatekeeper.core.codec import dump
 from gatekeeper.core.outcome import Change
 from gatekeeper.core.release.model import Release
-from gatekeeper.core.release.plan import Releasing
+from gatekeeper.core.release.plan import Notify, Releasing
+from gatekeeper.core.release.plan_changes import compare_plans
+from gatekeeper.core.release.words import host
 
 _SHOWN = ("state", "step", "reason", "waiting", "retained_until", "verdict")
 """What is shown of a release as it is."""
@@ -38,24 +40,29 @@ def compare_releases(before: Mapping[int, Release], after: Mapping[int, Release]
 
 
 def compare_releasing(before: Releasing, after: Releasing) -> Iterator[Change]:
-    """In the words of the file. What signs notifications is never shown, only that it differs."""
+    """In the words of the file. What signs notifications is never shown, nor where at a host they go: both are secrets
+    of whoever takes them, so only that they differ is.
+    """
     if before is after:
         return
-    for key, old, new in (
-        ("plans", before.plans, after.plans),
-        ("releases", before.groups, after.groups),
-    ):
-        for name in [*old, *(name for name in new if name not in old)]:
-            if old.get(name) != new.get(name):
-                yield Change(f"{key}.{name}", dump(old.get(name)), dump(new.get(name)))
+    for name in dict.fromkeys((*before.plans, *after.plans)):
+        if before.plans.get(name) != after.plans.get(name):
+            yield from compare_plans(f"plans.{name}", before.plans.get(name), after.plans.get(name))
+    for name in dict.fromkeys((*before.groups, *after.groups)):
+        if before.groups.get(name) != after.groups.get(name):
+            yield Change(f"releases.{name}", dump(before.groups.get(name)), dump(after.groups.get(name)))
     for name in dict.fromkeys((*before.defaults, *after.defaults)):
         if before.defaults.get(name) != after.defaults.get(name):
             yield Change(f"services.{name}.plan", before.defaults.get(name), after.defaults.get(name))
     if before.freezes != after.freezes:
         yield Change("freeze", dump(before.freezes), dump(after.freezes))
     if before.notify != after.notify:
-        shown = [[f"{one.url}: {', '.join(one.events) or 'all'}" for one in each.notify] for each in (before, after)]
-        yield Change("notify", shown[0], shown[1] if shown[0] != shown[1] else [*shown[1], "with another secret"])
+        was, now = ([_told(one) for one in each.notify] for each in (before, after))
+        yield Change("notify", was, now if was != now else [*now, "with another path or secret"])
+
+
+def _told(receiver: Notify) -> str:
+    return f"{host(receiver.url)}: {', '.join(receiver.events) or 'all'}"
 
 
 def _summary(release: Release) -> dict[str, Any]:

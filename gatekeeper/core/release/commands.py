@@ -81,7 +81,9 @@ class CheckDone(ReleaseCommand):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged(ReleaseCommand):
-    """What the judge says now. One of kind ``rollback`` is acted upon as the plan's ``on_fail`` says."""
+    """What the judge says now; ``demand.is_news`` says whether it is worth a command. Once of kind ``rollback``, for
+    one cause, it is acted upon as the plan's ``on_fail`` says.
+    """
 
     release: int
     verdict: VerdictView

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from gatekeeper.core.model import State
-from gatekeeper.core.release import gates
+from gatekeeper.core.release import demand, gates
 from gatekeeper.core.release.calendar import Offset
-from gatekeeper.core.release.effects import held
 from gatekeeper.core.release.model import Release, ReleaseState
 
 
@@ -27,8 +26,8 @@ def _moments(state: State, release: Release, now: float, at: float, offset: Offs
     asked = gates.approvals_left(release)
     yield from (given.at + asked[given.gate].expires - at for given in release.approvals if given.gate in asked)
     if release.state is ReleaseState.PROGRESSING:
-        hold, over = release.plan.steps[release.step].hold, held(release, at)
-        if over < hold or release.verdict is None or release.verdict.passes:
+        hold, over = release.plan.steps[release.step].hold, release.held_at(at)
+        if over < hold or demand.lets_go(release):
             yield hold - over
         else:
             yield max(hold, release.plan.max_hold) - over

@@ -5,10 +5,11 @@ away and nothing has happened.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from gatekeeper.core.outcome import Refused
-from gatekeeper.core.release import calendar, gates
+from gatekeeper.core.release import calendar, demand, gates
 from gatekeeper.core.release.model import Release, ReleaseState, SkipKind, Skipped, WaitKind
 from gatekeeper.core.release.moving import WHOLE
 from gatekeeper.core.release.turn import Turn
@@ -20,6 +21,7 @@ from gatekeeper.core.release.words import (
     olds,
     percent,
     step_of,
+    the_judge,
     which,
     with_reason,
 )
@@ -44,7 +46,10 @@ def verified(turn: Turn, _why: str) -> None:
 def take_step(turn: Turn, _why: str) -> None:
     step = turn.release.step + 1
     wanted = turn.release.plan.steps[step]
-    turn.set(step=step, held=0.0, opened=False, waived=False)
+    turn.set(step=step, held=0.0, opened=False, waived=False, overruled="")
+    if turn.release.plan.analysis is not None and turn.release.verdict is not None:
+        # What was said of the last step is no word about this one: a judge that has died must not carry it up.
+        turn.set(verdict=replace(turn.release.verdict, passes=False))
     turn.step(wanted.weight)
     held = f", held for {duration(wanted.hold)}" if wanted.hold else ""
     turn.tell("step", f"{step_of(turn.release, step)}: {percent(wanted.weight)} to {candidates(turn.release)}{held}")
@@ -60,9 +65,9 @@ def skip_gates(turn: Turn, why: str) -> None:
     release = turn.release
     everything = turn.waiting()
     waiting = [item for item in everything if item.kind is not WaitKind.BACKENDS]
-    if release.waived or not everything:
-        return
     if not waiting:
+        if release.waived or not everything:
+            return
         raise Refused(
             409,
             "candidate_not_ready",
@@ -78,6 +83,8 @@ def skip_gates(turn: Turn, why: str) -> None:
             f"{listed(item.detail for item in missing)}, or a skip by somebody else",
         )
     turn.set(waived=True)
+    if any(item.kind is WaitKind.JUDGE for item in waiting):
+        _overrule(turn)
     _skip(
         turn, SkipKind.GATES, str(release.step + 1), f"did not wait for {listed(item.detail for item in waiting)}", why
     )
@@ -85,8 +92,11 @@ def skip_gates(turn: Turn, why: str) -> None:
 
 def skip_hold(turn: Turn, why: str) -> None:
     release = turn.release
-    hold, over = release.plan.steps[release.step].hold, held(turn.was, turn.at)
+    hold, over = release.plan.steps[release.step].hold, turn.was.held_at(turn.at)
     what = f"the hold of {step_of(release, release.step)} ended after {duration(over)} of {duration(hold)}"
+    if not demand.lets_go(release):
+        what += f", though {the_judge(release)}"
+        _overrule(turn)
     _skip(turn, SkipKind.HOLD, str(release.step), what, why)
 
 
@@ -111,25 +121,44 @@ def check_failed(turn: Turn, why: str) -> None:
     turn.tell("check_failed", why)
 
 
-def may_promote(turn: Turn, _why: str) -> None:
-    """Refuse a promotion now that people, checks, a freeze or the backends are against."""
-    release = turn.was
+def against_promotion(release: Release, at: float) -> Refused | None:
+    """What in the release itself keeps it from being promoted at that time of it: checks, people, the judge."""
     if release.paused_from in (ReleaseState.PLANNED, ReleaseState.VERIFYING):
-        raise Refused(
+        return Refused(
             409,
             "not_verified",
             f"{which(release)} was paused before its checks had passed",
             "resume, and promote once it is verified",
         )
-    missing = gates.missing_approvals(release, gates.approvals_left(release), turn.at)
+    missing = gates.missing_approvals(release, gates.approvals_left(release), at)
     if missing:
         groups = listed(dict.fromkeys(group for groups in missing.values() for group in groups))
-        raise Refused(
+        return Refused(
             409,
             "approval_missing",
             f"{which(release)} cannot be promoted yet: {groups} did not approve",
             f"an approval by {groups}, then promote",
         )
+    if not demand.proven(release):
+        if release.step < 0:
+            said, then = f"nobody has seen {candidates(release)}, so nothing is proven", "its first step, then "
+        else:
+            said, then = the_judge(release), "resume, then " if release.state is ReleaseState.PAUSED else ""
+        return Refused(
+            409,
+            "not_proven",
+            f"{which(release)} cannot be promoted yet: {said}",
+            f"{then}a skip with a reason of each hold that the judge does not let end, or to wait for proof",
+        )
+    return None
+
+
+def may_promote(turn: Turn, _why: str) -> None:
+    """Refuse a promotion now that people, checks, the judge, a freeze or the backends are against."""
+    release = turn.was
+    refused = against_promotion(release, turn.at)
+    if refused is not None:
+        raise refused
     found = calendar.frozen(turn.base.releasing.freezes, release.services, turn.now, turn.offset)
     if found is not None and (release.step < 0 or release.plan.steps[release.step].weight != WHOLE):
         freeze, until = found
@@ -174,7 +203,7 @@ def enter_verifying(turn: Turn, _why: str) -> None:
 def enter_paused(turn: Turn, why: str) -> None:
     was = turn.was
     # What was more than the hold counts towards ``max_hold``, which begins anew when somebody has looked at it.
-    over = min(held(was, turn.at), was.plan.steps[was.step].hold) if was.step >= 0 else 0.0
+    over = min(was.held_at(turn.at), was.plan.steps[was.step].hold) if was.step >= 0 else 0.0
     turn.set(paused_from=was.state, held=over, reason=why[:REASON_KEPT])
     turn.tell("paused", why)
 
@@ -205,13 +234,17 @@ def enter_ended(turn: Turn, why: str) -> None:
 # Parts of these
 
 
-def held(release: Release, at: float) -> float:
-    """Seconds of the present hold that are over at that time of the release."""
-    return release.held + (at - release.since if release.state is ReleaseState.PROGRESSING else 0.0)
-
-
 def _next_step(release: Release) -> str:
     return step_of(release, release.step + 1)
+
+
+def _overrule(turn: Turn) -> None:
+    """Take what the judge says now for good enough for the next step."""
+    verdict = turn.release.verdict
+    if verdict is None:
+        turn.set(overruled=demand.SILENCE.value)
+    else:
+        turn.set(overruled=verdict.kind, verdict=replace(verdict, passes=True))
 
 
 def _skip(turn: Turn, kind: SkipKind, gate: str, what: str, why: str) -> None:

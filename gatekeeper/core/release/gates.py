@@ -1,12 +1,13 @@
-"""What must be true before a step is taken: checks, people, the calendar, backends."""
+"""What must be true before a step is taken: checks, people, the calendar, the judge, backends."""
 
 from collections.abc import Iterable, Mapping
 
 from gatekeeper.core.model import State
-from gatekeeper.core.release import calendar
+from gatekeeper.core.release import calendar, demand
 from gatekeeper.core.release.calendar import Offset
 from gatekeeper.core.release.model import START, Given, Release, ReleaseState, Waiting, WaitKind
 from gatekeeper.core.release.plan import Approval, Check, Plan, names
+from gatekeeper.core.release.words import the_judge
 
 
 def gate_of(step: int) -> str:
@@ -132,7 +133,7 @@ def waiting_for(
         return ()
     at = max(release.seen, now if steady is None else steady)
     found = [] if release.waived else [*_people(release, step, at), *_calendar(state, release, step, now, offset)]
-    return (*found, *_backends(release, ready))
+    return (*found, *_judge(release), *_backends(release, ready))
 
 
 def _people(release: Release, step: int, at: float) -> Iterable[Waiting]:
@@ -156,6 +157,12 @@ def _calendar(state: State, release: Release, step: int, now: float, offset: Off
         freeze, until = found
         why = f" ({freeze.reason})" if freeze.reason else ""
         yield Waiting(WaitKind.FREEZE, f"the end of a freeze{why}", until=until)
+
+
+def _judge(release: Release) -> Iterable[Waiting]:
+    """A verdict that has changed since it let the hold end: no weight grows against it."""
+    if not demand.lets_go(release):
+        yield Waiting(WaitKind.JUDGE, f"a verdict that lets it go on: {the_judge(release)}")
 
 
 def _backends(release: Release, ready: Mapping[str, bool] | None) -> Iterable[Waiting]:

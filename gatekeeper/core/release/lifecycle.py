@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from gatekeeper.core.outcome import Refused
-from gatekeeper.core.release import approving, effects, gates
+from gatekeeper.core.release import approving, demand, effects, gates
 from gatekeeper.core.release.model import Release, ReleaseState
 from gatekeeper.core.release.plan import OnFail
 from gatekeeper.core.release.turn import Turn
@@ -190,7 +190,7 @@ def fire(turn: Turn, event: Event, why: str = "") -> None:
     was = turn.release
     cell = TABLE[was.state].get(event)
     if cell is None:
-        raise illegal(was, event)
+        raise illegal(was, event, turn.at)
     if cell.repeat:
         return
     to = cell.to.pick(was) if isinstance(cell.to, Choice) else cell.to
@@ -235,23 +235,26 @@ def _due(turn: Turn) -> Event | None:
 
 def hold_is_over(release: Release, at: float) -> bool:
     """Whether the time of the present hold is over at that time of the release, and the judge lets it end."""
-    passes = release.verdict is None or release.verdict.passes
-    return passes and effects.held(release, at) >= release.plan.steps[release.step].hold
+    return demand.lets_go(release) and release.held_at(at) >= release.plan.steps[release.step].hold
 
 
 def is_overtime(release: Release, at: float) -> bool:
     """Whether the judge has held up the present hold for too long."""
-    if release.state is not PROGRESSING or release.verdict is None or release.verdict.passes:
+    if release.state is not PROGRESSING or demand.lets_go(release):
         return False
-    return effects.held(release, at) >= max(release.plan.max_hold, release.plan.steps[release.step].hold)
+    return release.held_at(at) >= max(release.plan.max_hold, release.plan.steps[release.step].hold)
 
 
-def allowed(release: Release) -> tuple[Event, ...]:
-    """What people may do now that would change something; an approval only if anybody is asked for one."""
+def allowed(release: Release, at: float) -> tuple[Event, ...]:
+    """What people may do at that time of the release that would change something; an approval only if anybody is asked
+    for one, a promotion only if nothing in the release is against it.
+    """
     cells = TABLE[release.state]
     found = [event for event in PEOPLE if event in cells and not cells[event].repeat]
     if not gates.next_approvals(release):
         found = [event for event in found if event is not Event.APPROVE]
+    if effects.against_promotion(release, at) is not None:
+        found = [event for event in found if event is not Event.PROMOTE]
     if release.state is WAITING and not pauses_next(release):
         found = [event for event in found if event is not Event.RESUME]
     if release.state is PROMOTED and not release.retained:
@@ -265,10 +268,10 @@ def pauses_next(release: Release) -> bool:
     return step < len(release.plan.steps) and release.plan.steps[step].pause and not release.opened
 
 
-def illegal(release: Release, event: Event) -> Refused:
+def illegal(release: Release, event: Event, at: float) -> Refused:
     """What is said of an event that the table does not have."""
     why = f" ({release.reason})" if release.reason else ""
-    may = listed(allowed(release), "or") if allowed(release) else f"a new release of {listed(release.services)}"
+    may = listed(allowed(release, at), "or") if allowed(release, at) else f"a new release of {listed(release.services)}"
     return Refused(409, "wrong_state", f"{which(release)} is {_state(release)}{why}: no {event.value} now", may)
 
 

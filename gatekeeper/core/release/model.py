@@ -82,6 +82,7 @@ class WaitKind(StrEnum):
     TIME = "time"
     WINDOW = "window"
     FREEZE = "freeze"
+    JUDGE = "judge"
     BACKENDS = "backends"
 
 
@@ -157,8 +158,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class VerdictView:
-    """What the judge says, see ``core.judge``. ``passes``: a hold may end by it. ``odds`` against luck, ``bar`` those
-    that mean rollback.
+    """What the judge says, see ``core.judge``. ``odds`` against luck, ``bar`` those that mean rollback, ``cause`` why,
+    for programs. ``passes``: the present hold may end by it; of a release's verdict ``demand`` has the last word in
+    this, and when a step is taken it becomes False until the judge speaks again.
     """
 
     kind: str
@@ -166,6 +168,7 @@ class VerdictView:
     odds: float | None = None
     bar: float | None = None
     passes: bool = True
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +207,8 @@ class Release:
     """The pause before the next step was ended by somebody."""
     waived: bool = False
     """Somebody skipped what the next step waits for, but for its backends."""
+    overruled: str = ""
+    """The kind of verdict that somebody skipped; it does not keep the release from its next step."""
     waiting: tuple[Waiting, ...] = ()
     """What it waited for when it was touched last; ``gates.waiting_for`` says it of any moment."""
     approvals: tuple[Given, ...] = ()
@@ -230,6 +235,10 @@ class Release:
     @property
     def services(self) -> tuple[str, ...]:
         return tuple(move.service for move in self.moves)
+
+    def held_at(self, at: float) -> float:
+        """Seconds of the present hold that are over at that time of the release."""
+        return self.held + (at - self.since if self.state is ReleaseState.PROGRESSING else 0.0)
 
     @property
     def retained(self) -> bool:

@@ -9,6 +9,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from gatekeeper.core.judge.analysis import Analysis
+
 
 class OnFail(StrEnum):
     ROLLBACK = "rollback"
@@ -128,8 +130,8 @@ class Plan:
     """``verify`` and ``approve`` come before the first step, which is taken no earlier than ``at``.
 
     Every step is taken only while ``window`` is open. The last step's weight is 100. ``max_hold`` is the longest a
-    step waits for the judge, or for backends of the candidate; ``retain`` how long a rollback brings the old version
-    back after the promotion.
+    hold goes on for want of a verdict that lets it end; ``retain`` how long a rollback brings the old version back
+    after the promotion. Without an ``analysis`` nobody judges.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Plan:
     on_fail: OnFail = OnFail.ROLLBACK
     max_hold: float = 86400.0
     retain: float = 3600.0
+    analysis: Analysis | None = None
 
 
 DIRECT: Final = Plan("direct", (Step(Decimal(100)),))

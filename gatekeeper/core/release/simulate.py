@@ -1,34 +1,29 @@
 """What a plan would catch, and how soon: its real lifecycle and the real judge against traffic as assumed.
 
-The plan is walked once, with people who approve at once and checks that pass at once. Then releases are drawn along
-that timeline, of a candidate that is equal and of each kind of regression, and each second of them is judged. Seconds
-are taken together the longer a step lasts, a twentieth of its age at a time: a step of a day costs little more than one
-of an hour, and no time of detection is off by more than that.
+The plan is walked once (``walk``). Then releases are drawn along that timeline, of a candidate that is equal and of
+each kind of regression, and each second of them is judged: where the plan has an analysis a hold goes on until the
+verdict lets it end, or ``max_hold`` is over. Seconds are taken together the longer a step lasts, a twentieth of its age
+at a time: a step of a day costs little more than one of an hour, and no time of detection is off by more than that.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from math import ceil, inf
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
-from gatekeeper.core.command import Act, Advance, CheckDone, Judged, StartRelease, Verb, apply
+from gatekeeper.core.command import apply
 from gatekeeper.core.judge.analysis import Analysis
 from gatekeeper.core.judge.assumed import EQUAL, Draw, Regression, Traffic, second
 from gatekeeper.core.judge.judge import Judge
-from gatekeeper.core.judge.verdict import Kind, Verdict
-from gatekeeper.core.model import Backend, Definition, Release, Service, Settings, State, Version
-from gatekeeper.core.outcome import Command
-from gatekeeper.core.release import gates
-from gatekeeper.core.release.calendar import utc
-from gatekeeper.core.release.due import next_due
-from gatekeeper.core.release.model import CheckResult, ReleaseState, VerdictView, WaitKind
+from gatekeeper.core.judge.verdict import Cause, Kind, Verdict
+from gatekeeper.core.model import Release, State
+from gatekeeper.core.release import demand
+from gatekeeper.core.release.model import ReleaseState
 from gatekeeper.core.release.plan import Plan
-from gatekeeper.core.release.words import count, duration
-from gatekeeper.core.reload import initial_state
+from gatekeeper.core.release.walk import CANDIDATE, STABLE, Walk, judged
+from gatekeeper.core.release.words import duration, listed
 
-SERVICE, STABLE, CANDIDATE = "service", "stable", "candidate"
 RELEASES: Final = 20
 """Releases drawn per kind: enough for a median, and for what 95 % stay below."""
 REGRESSIONS: Final = (
@@ -61,8 +56,9 @@ class Caught:
     """What becomes of one kind of regression.
 
     ``caught`` is the part of the releases (0..1) that were rolled back, ``median`` and ``p95`` the seconds until then
-    over all releases (None: that many were not caught), ``step`` the step of the median. ``hurt`` is the median of the
-    users' requests that failed or were slow because of it until it was caught, or until the plan's end.
+    over all releases (None: that many were not caught), ``step`` the step of the median. ``guard`` is the part that an
+    absolute bound caught, which is no comparison; it is in ``caught``. ``hurt`` is the median of the users' requests
+    that failed or were slow because of it until it was caught, or until the plan's end.
     """
 
     name: str
@@ -71,15 +67,19 @@ class Caught:
     p95: float | None
     step: int | None
     hurt: float
+    guard: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
+    """``stages`` and ``seconds`` (from the first step to the promotion) are those of the plan: where it waits for
+    proof it takes longer, and ``notes`` say how long.
+    """
+
     plan: str
     assumed: Traffic
     stages: tuple[Stage, ...]
     seconds: float
-    """From the first step to the promotion."""
     regressions: tuple[Caught, ...]
     notes: tuple[str, ...]
 
@@ -92,125 +92,41 @@ def simulate(
     analysis: Analysis | None = None,
     regressions: Sequence[Regression] = REGRESSIONS,
 ) -> Simulation:
-    """``chance`` gives uniform numbers for a seed. Raises ``Refused`` for a plan that cannot be followed."""
-    asked = analysis or Analysis()
-    walk = _Walk(plan)
+    """``chance`` gives uniform numbers for a seed. Raises ``Refused`` for a plan that cannot be followed.
+
+    ``analysis`` takes the place of the plan's. Without any the default one is run beside the plan.
+    """
+    if analysis is not None and plan.analysis is not None:
+        plan = replace(plan, analysis=analysis)
+    asked = analysis or plan.analysis or Analysis()
+    walk = Walk(plan)
     stages = tuple(
         Stage(number, weight, begins, ends - begins, traffic.rps * weight / 100 * (ends - begins))
         for number, (weight, begins, ends, _) in enumerate(walk.steps)
     )
     runs = {
         regression: [
-            _run(walk, traffic, regression, asked, chance(number * RELEASES + seed)) for seed in range(RELEASES)
+            _Course(walk, traffic, regression, asked, chance(number * RELEASES + seed)).run()
+            for seed in range(RELEASES)
         ]
         for number, regression in enumerate((EQUAL, *regressions))
     }
     equal = runs.pop(EQUAL)
     caught = tuple(_caught(regression, found) for regression, found in runs.items())
-    paused = any(run.paused for found in runs.values() for run in found)
+    paused = any(run.paused and run.ended < inf for found in runs.values() for run in found)
     return Simulation(
         plan=plan.name,
         assumed=traffic,
         stages=stages,
         seconds=walk.end,
         regressions=caught,
-        notes=(*walk.notes, _proof(walk, equal), *_weaknesses(walk, caught, paused=paused)),
+        notes=(
+            *walk.notes,
+            *_proof(walk, equal),
+            *_promotion(walk, equal),
+            *_weaknesses(walk, caught, asked, paused=paused),
+        ),
     )
-
-
-# The plan
-
-
-class _Walk:
-    """A plan from its start to the promotion, by the commands that a gatekeeper would apply.
-
-    ``steps`` are weight, begin and end in seconds since the first step, and the State while it is held.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self.notes: list[str] = []
-        self._now = 0.0
-        if plan.at is not None or plan.window is not None:
-            self.notes.append("the plan's time and window are left out: what waits for them is not counted")
-        self._state = _start()
-        self._do(
-            StartRelease(
-                actor="author",
-                services={SERVICE: CANDIDATE},
-                plan=replace(plan, at=None, window=None),
-                offset=utc,
-                ready={SERVICE: True},
-            )
-        )
-        held: dict[int, tuple[float, float, State]] = {}
-        # Of each step: to be verified, to be approved, to be resumed, and held.
-        for _ in range(4 * len(plan.steps) + 4):
-            release = self.release
-            if release.state is ReleaseState.PROGRESSING:
-                begins, state = self._now, self._state
-                self._now += max(0.0, next_due(state, release, begins, utc) or 0.0)
-                held[release.step] = begins, self._now, state
-                self._do(Advance(actor="plan", release=release.id, offset=utc, ready={SERVICE: True}))
-            elif release.active:
-                self._pass_gate(release)
-        self.end = self._now
-        self.steps: list[tuple[float, float, float, State]] = []
-        ends = 0.0
-        for number, step in enumerate(plan.steps):
-            # A step that is not held is over in the revision that takes it.
-            begins, ends, state = held.get(number, (ends, ends, self._state))
-            self.steps.append((float(step.weight), begins, ends, state))
-
-    @property
-    def release(self) -> Release:
-        return next(iter(self._state.releases.values()))
-
-    def _do(self, command: Command) -> None:
-        self._state = apply(self._state, command, self._now).state
-
-    def _pass_gate(self, release: Release) -> None:
-        checks = gates.checks_of(release)
-        if checks is not None:
-            gate, wanted = checks
-            self._note(f"{count(len(wanted), 'check')} before step {release.step + 2}: taken to pass at once")
-            results = tuple(CheckResult(gate, SERVICE, check.name, True, 0.0, "", self._now) for check in wanted)
-            self._do(
-                CheckDone(
-                    actor="plan", release=release.id, gate=gate, results=results, offset=utc, ready={SERVICE: True}
-                )
-            )
-            return
-        for item in release.waiting:
-            if item.kind is WaitKind.APPROVAL:
-                for group in item.groups:
-                    self._note(f"approval by {group} before step {release.step + 2}: taken to be given at once")
-                    self._act(Verb.APPROVE, f"one of {group}", groups=(group,), gate=item.gate)
-            elif item.kind is WaitKind.PAUSE:
-                self._note(f"pause before step {release.step + 2}: taken to be ended at once")
-                self._act(Verb.RESUME, "somebody")
-
-    def _act(self, verb: Verb, actor: str, *, groups: tuple[str, ...] = (), gate: str | None = None) -> None:
-        self._do(
-            Act(
-                actor=actor,
-                event=verb,
-                service=SERVICE,
-                groups=groups,
-                gate=gate,
-                offset=utc,
-                ready={SERVICE: True},
-            )
-        )
-
-    def _note(self, text: str) -> None:
-        if text not in self.notes:
-            self.notes.append(text)
-
-
-def _start() -> State:
-    versions = {name: Version(name, (Backend(f"http://{name}:80"),)) for name in (STABLE, CANDIDATE)}
-    service = Service(SERVICE, versions, split={STABLE: Decimal(100)}, stable=STABLE)
-    return initial_state(Definition(Settings(), {SERVICE: service}), {}, 1, "simulation", 0.0)[0]
 
 
 # Releases
@@ -218,64 +134,118 @@ def _start() -> State:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One release: when and in which step it was rolled back (``inf``, None: it was not), and what it cost until then;
-    when it was proven good enough; whether it was left to people.
+    """One release: when it was rolled back (``guarded``: by the guard), what it cost until then, when it was proven
+    good enough, when promoted. ``inf`` is never. ``paused``: it was left to people. ``step``: the one it ended in.
     """
 
-    ended: float
-    step: int | None
-    hurt: float
-    proven: float
+    ended: float = inf
+    step: int | None = None
+    hurt: float = 0.0
+    proven: float = inf
+    promoted: float = inf
     paused: bool = False
+    guarded: bool = False
 
 
-def _ticks(walk: _Walk) -> Iterator[tuple[int, State, float, float, float]]:
-    """Step, State, weight (0..1), and begin and length in seconds of what is judged as one second."""
-    for number, (weight, begins, ends, state) in enumerate(walk.steps):
-        at = begins
-        while at < ends:
-            length = min(max(1.0, (at - begins) // _GROWTH), ends - at)
-            yield number, state, weight / 100, at, length
-            at += length
+class _Course:
+    """One release on its way: seconds are drawn and judged until it ends."""
 
+    def __init__(self, walk: Walk, traffic: Traffic, regression: Regression, analysis: Analysis, draw: Draw) -> None:
+        self._walk, self._traffic, self._regression = walk, traffic, regression
+        self._analysis, self._draw = analysis, draw
+        # How long it has been watched is counted here: the judge is told of fewer seconds than there are.
+        self._judge = Judge(replace(analysis, min_bake=0), STABLE, CANDIDATE, sticky=False)
+        # Where only errors differ, times would differ by these alone: they are as well not drawn.
+        self._slower = regression.slower != 1.0
+        timed = self._slower or regression == EQUAL
+        self._tolerance = (analysis.tolerate_latency, analysis.tolerate_floor) if timed and analysis.latency else None
+        self._now = 0.0
+        self._at = -1
+        self._hurt = 0.0
+        self._proven = inf
 
-def _run(walk: _Walk, traffic: Traffic, regression: Regression, analysis: Analysis, draw: Draw) -> _Run:
-    judge = Judge(replace(analysis, min_bake=0), STABLE, CANDIDATE, sticky=False)
-    slower = regression.slower != 1.0
-    # Where only errors differ, times would differ by these alone: they are as well not drawn.
-    timed = slower or regression == EQUAL
-    tolerance = (analysis.tolerate_latency, analysis.tolerate_floor) if timed and analysis.latency else None
-    base, rate = traffic.errors, regression.errors(traffic.errors)
-    hurt, proven = 0.0, inf
-    for number, (step, state, weight, at, length) in enumerate(_ticks(walk)):
-        if weight == 1.0 and analysis.guard is None:
+    def run(self) -> _Run:
+        for step, (weight, begins, ends, state) in enumerate(self._walk.steps):
+            release = next(iter(state.releases.values()))
+            hold, age, looks = ends - begins, 0.0, 0
+            while age < hold or not self._may_go(release):
+                if age >= max(hold, release.plan.max_hold):
+                    return self._ended(step=step, paused=True)
+                left = hold - age if age < hold else release.plan.max_hold - age
+                length = min(max(1.0, age // _GROWTH), left)
+                self._pass(weight / 100, length)
+                age += length
+                if self._judge.rolled_back:
+                    return self._caught(step, state)
+                looks += 1
+                if self._regression == EQUAL and looks % _LOOKS == 0 and self._kind(release) is Kind.PASSED:
+                    self._proven = min(self._proven, self._now)
+                    if not self._walk.judged:
+                        return self._ended()
+        return self._ended(promoted=self._now)
+
+    def _pass(self, weight: float, length: float) -> None:
+        traffic, base = self._traffic, self._traffic.errors
+        self._now += length
+        if weight == 1.0 and self._analysis.guard is None:
             # Nothing is compared: what comes of it needs no chance.
-            hurt += traffic.rps * length * (1.0 if slower else max(0.0, rate - base))
-            continue
-        found = second(draw, traffic, regression, at=number, weight=weight, seconds=length, tolerance=tolerance)
-        judge.add(found)
+            more = 1.0 if self._slower else max(0.0, self._regression.errors(base) - base)
+            self._hurt += traffic.rps * length * more
+            return
+        # Bounds on the last seconds, a warm-up and bursts go by the time of a second, which must grow.
+        self._at = max(self._at + 1, int(self._now - length))
+        guard = self._analysis.guard
+        found = second(
+            self._draw,
+            traffic,
+            self._regression,
+            at=self._at,
+            weight=weight,
+            seconds=length,
+            tolerance=self._tolerance,
+            slow=guard.p99 if guard is not None else None,
+        )
+        self._judge.add(found)
         answered, failed = found.candidate.requests, found.candidate.errors
-        hurt += answered if slower else max(0.0, failed - base * answered)
-        if judge.rolled_back:
-            after = _told(state, judge.verdict(), at + length)
-            return _Run(at + length, step, hurt, proven, paused=after.state is ReleaseState.PAUSED)
-        if regression == EQUAL and number % _LOOKS == 0 and judge.verdict().kind is Kind.PASSED:
-            return _Run(inf, None, 0.0, at + length)
-    return _Run(inf, None, hurt, proven)
+        self._hurt += answered if self._slower else max(0.0, failed - base * answered)
+
+    def _may_go(self, release: Release) -> bool:
+        return not self._walk.judged or demand.passes(release, self._kind(release))
+
+    def _kind(self, release: Release) -> Kind:
+        """What the judge says. Times that were not drawn are taken to be proven as soon as errors are."""
+        verdict = self._judge.verdict(whole=demand.whole(release))
+        proven = verdict.kind is Kind.PASSED
+        if verdict.kind is Kind.COLLECTING and self._tolerance is None:
+            proven = verdict.numbers.proofs["errors"] >= self._analysis.log_proof
+        if proven:
+            return Kind.PASSED if self._now >= self._analysis.min_bake else Kind.COLLECTING
+        return verdict.kind
+
+    def _caught(self, step: int, state: State) -> _Run:
+        verdict = self._judge.verdict()
+        after = _told(state, verdict, self._now)
+        return self._ended(
+            ended=self._now,
+            step=step,
+            paused=after.state is ReleaseState.PAUSED,
+            guarded=verdict.cause is Cause.GUARD,
+        )
+
+    def _ended(self, **how: Any) -> _Run:
+        return _Run(hurt=self._hurt, proven=self._proven, **how)
 
 
 def _told(state: State, verdict: Verdict, at: float) -> Release:
     """What the lifecycle makes of it."""
     number = next(iter(state.releases))
-    view = VerdictView(verdict.kind.value, verdict.sentence, passes=False)
-    command = Judged(actor="judge", release=number, verdict=view, offset=utc, ready={SERVICE: True})
-    return apply(state, command, at).state.releases[number]
+    return apply(state, judged(number, verdict.kind, verdict.sentence), at).state.releases[number]
 
 
 def _caught(regression: Regression, runs: Sequence[_Run]) -> Caught:
     ended = sorted(runs, key=lambda run: run.ended)
     middle, late = median(run.ended for run in runs), ended[ceil(0.95 * len(ended)) - 1].ended
-    caught = [run for run in ended if run.step is not None]
+    caught = [run for run in ended if run.ended < inf]
     return Caught(
         regression.name,
         len(caught) / len(runs),
@@ -283,27 +253,62 @@ def _caught(regression: Regression, runs: Sequence[_Run]) -> Caught:
         None if late == inf else late,
         caught[(len(caught) - 1) // 2].step if caught else None,
         median(run.hurt for run in runs),
+        sum(run.guarded for run in runs) / len(runs),
     )
 
 
 # What else there is to know
 
 
-def _proof(walk: _Walk, equal: Sequence[_Run]) -> str:
+def _proof(walk: Walk, equal: Sequence[_Run]) -> Iterator[str]:
     """When a candidate that is as good would be known to be."""
     proven = median(run.proven for run in equal)
     if proven == inf:
-        return "this plan does not prove a candidate that is as good to be so: too little traffic beside stable"
-    step = next(number for number, (_, begins, ends, _) in enumerate(walk.steps) if begins < proven <= ends)
-    return f"a candidate that is as good is proven to be after {duration(proven)}, in step {step + 1} (median)"
+        yield "this plan does not prove a candidate that is as good to be so: too little traffic beside stable"
+        return
+    text = f"a candidate that is as good is proven to be after {duration(proven)}"
+    step = next((number for number, (_, begins, ends, _) in enumerate(walk.steps) if begins < proven <= ends), None)
+    yield f"{text}, in step {step + 1} (median)" if step is not None and not walk.judged else f"{text} (median)"
 
 
-def _weaknesses(walk: _Walk, caught: Sequence[Caught], *, paused: bool) -> Iterator[str]:
-    if not any(0 < weight < 100 and begins < ends for weight, begins, ends, _ in walk.steps):
+def _promotion(walk: Walk, equal: Sequence[_Run]) -> Iterator[str]:
+    """What the analysis does to a candidate that is as good."""
+    if not walk.judged:
+        yield "the plan has no analysis, so nobody judges its releases: this is what `analysis: {}` would catch"
+        return
+    promoted, stuck = median(run.promoted for run in equal), [run for run in equal if run.paused]
+    lost = [run for run in equal if run.ended < inf]
+    if lost:
+        by_guard = sum(run.guarded for run in lost)
+        why = f", {by_guard} of them by the guard, which is too tight for this traffic" if by_guard else " by bad luck"
+        yield f"{len(lost)} of {len(equal)} releases of one that is as good are rolled back{why}"
+    if walk.end < promoted < inf:
+        yield f"a candidate that is as good is promoted after {duration(promoted)} (median): holds wait for proof"
+    if stuck:
+        steps = listed(dict.fromkeys(str((run.step or 0) + 1) for run in stuck))
+        yield (
+            f"{len(stuck)} of {len(equal)} releases of one that is as good are left to people in step {steps}, for "
+            "want of data or on suspicion: more weight below 100 % proves sooner"
+        )
+
+
+def _weaknesses(walk: Walk, caught: Sequence[Caught], analysis: Analysis, *, paused: bool) -> Iterator[str]:
+    if not any(0 < weight < 100 and begins < ends for weight, begins, ends, _ in walk.steps) and not walk.judged:
         yield "no step below 100 % is held, so nothing is ever compared with stable"
     elif any(weight == 100 and begins < ends for weight, begins, ends, _ in walk.steps):
-        yield "at 100 % there is no stable to compare with: what begins there only absolute guards can see"
+        seen = "only the guard can see" if analysis.guard is not None else "nobody sees: the analysis has no guard"
+        if not walk.judged:
+            seen = "only absolute guards can see"
+        yield f"at 100 % there is no stable to compare with: what begins there {seen}"
+    if any(each.guard for each in caught):
+        yield "part of it is caught by the guard: an absolute bound, not a comparison, that says nothing of stable"
+    if analysis.queries:
+        yield "the metrics of Prometheus are left out: nothing is known of them"
     if any(each.caught < 1 for each in caught):
-        yield "what is not caught by the end hurts on after the promotion, until somebody sees it"
+        yield (
+            "what is not caught is left to people, or hurts on after the promotion until somebody sees it"
+            if walk.judged
+            else "what is not caught by the end hurts on after the promotion, until somebody sees it"
+        )
     if paused:
         yield "on_fail: pause: what is caught hurts on until somebody decides"

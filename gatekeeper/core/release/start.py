@@ -149,5 +149,7 @@ def _check_plan(plan: Plan) -> None:
             problems.append(Problem(f"steps[{place}].hold", f"found {step.hold:g} s; allowed: 0 or more"))
     if plan.steps and plan.steps[-1].weight != WHOLE:
         problems.append(Problem("steps", f"the last step is {plan.steps[-1].weight}; allowed: 100"))
+    if plan.analysis is not None and all(step.weight == WHOLE for step in plan.steps):
+        problems.append(Problem("analysis", "has nothing to compare; allowed: with a step below 100"))
     if problems:
         raise Refused(422, "invalid_plan", f"plan {plan.name} cannot be followed", "a plan that ends at 100", problems)

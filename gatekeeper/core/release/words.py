@@ -1,7 +1,9 @@
 """Small texts for people: durations, shares, which release."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 from gatekeeper.core.outcome import number
 from gatekeeper.core.release.model import Release
@@ -37,6 +39,14 @@ def step_of(release: Release, step: int) -> str:
     return f"step {step + 1} of {len(release.plan.steps)}"
 
 
+def the_judge(release: Release) -> str:
+    """``the judge says suspicious: SENTENCE``."""
+    verdict = release.verdict
+    if verdict is None:
+        return "the judge has not said anything yet"
+    return f"the judge says {verdict.kind.replace('_', ' ')}: {verdict.sentence}"
+
+
 def percent(weight: Decimal) -> str:
     return f"{number(weight)} %"
 
@@ -67,3 +77,13 @@ def with_reason(text: str, reason: str) -> str:
 
 def count(many: int, what: str) -> str:
     return f"{many} {what}" if many == 1 else f"{many} {what}s"
+
+
+def host(url: str) -> str:
+    """``https://hooks.example.com:8443``: whom an address names, without what only they should know."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    with suppress(ValueError):
+        if parts.port is not None:
+            name = f"{f'[{name}]' if ':' in name else name}:{parts.port}"
+    return f"{parts.scheme}://{name}"

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gatekeeper.control.api import report
+from gatekeeper.control.api import markup, report
 from gatekeeper.control.api.release_answers import Report
 from tests.control.released import ASKING, FULL, begin, checked, with_people, with_plans
 
@@ -115,8 +115,8 @@ async def test_nothing_that_was_said_becomes_markup(world, people):
 
 
 def test_a_backslash_at_the_end_of_a_cell_does_not_open_it():
-    assert report._text("a\\") == "a\\\\"
-    assert report._text("two\nlines  of it") == "two lines of it"
+    assert markup.text("a\\") == "a\\\\"
+    assert markup.text("two\nlines  of it") == "two lines of it"
 
 
 @pytest.mark.parametrize(
@@ -141,6 +141,6 @@ def test_markdown_is_for_who_prefers_it(accept, markdown):
 
 
 def test_a_moment_no_calendar_has_is_still_said():
-    assert report._moment(1e30) == "1e+30 s"
-    assert report._moment(None) == ""
-    assert report._moment(0.0) == "1970-01-01 00:00:00 UTC"
+    assert markup.moment(1e30) == "1e+30 s"
+    assert markup.moment(None) == ""
+    assert markup.moment(0.0) == "1970-01-01 00:00:00 UTC"

@@ -10,6 +10,7 @@ from gatekeeper.control.api.looking import Look
 from gatekeeper.control.api.release_answers import Plans, Release, ReleaseBrief
 from gatekeeper.core import codec
 from gatekeeper.core.command import Rollback
+from gatekeeper.core.judge.analysis import Analysis
 from gatekeeper.core.release.calendar import utc
 from gatekeeper.core.release.model import CheckResult
 from gatekeeper.core.release.moving import digest
@@ -353,6 +354,34 @@ def test_a_verdict_that_lets_nothing_pass_holds_on_beyond_the_hold():
     assert {stage["expected"] for stage in found["timeline"]} == {None}
 
 
+def test_a_verdict_that_changed_after_the_hold_is_waited_for_and_named():
+    second = replace(plan().steps[1], approve=asked("product"))
+    by = plan(analysis=Analysis())
+    world = World().begin(by=replace(by, steps=(by.steps[0], second, by.steps[2])))
+    world.do(world.judging("collecting", passes=True))
+    world.later(60)
+    world.do(world.judging("suspicious", passes=True))
+    world.act("approve", groups="product")
+    found = shown(world)
+    assert [(item["kind"], item["who"]) for item in found["waiting"]] == [
+        ("judge", "it opens with the next verdict that passes; an operator may skip it with a reason")
+    ]
+    assert found["waiting"][0]["detail"] == "a verdict that lets it go on: the judge says suspicious: suspicious"
+    assert found["next"]["if"] == "the verdict lets it pass"
+    assert gates(found, 1) == [("approval", "done"), ("judge", "now")]
+    assert {stage["expected"] for stage in found["timeline"]} == {None}
+    assert "promote" not in found["allowed"]
+
+
+def test_a_release_that_is_over_does_not_say_what_is_stable_now():
+    world = World().begin(by=plan((100, 0), retain=60.0))
+    assert shown(world)["headline"] == "promoted: green is stable"
+    world.later(60)
+    world.do(Rollback(actor="ann", service="shop"))
+    assert world.stable() == "blue"
+    assert shown(world)["headline"] == "promoted: green became stable"
+
+
 # Several, and later ones
 
 
@@ -390,6 +419,7 @@ def test_a_service_says_what_is_being_released_and_what_is_kept():
         "to": "green",
         "next": {"text": "step 1 of 3: 10 % to green", "at": None, "if": "product approves"},
         "waiting": ["approval by product"],
+        "verdict": None,
     }
     world.act("approve", actor="pia", groups="product")
     world.later(60).later(60).later(60)

@@ -16,7 +16,12 @@ from gatekeeper.core.model import Role
 
 
 async def test_a_stranger_learns_nothing_not_even_what_there_is(tcp):
-    for method, path in (("GET", "/"), ("GET", "/v1/nothing"), ("DELETE", "/v1/status"), ("GET", "/v1/services/none")):
+    for method, path in (
+        ("DELETE", "/"),
+        ("GET", "/v1/nothing"),
+        ("DELETE", "/v1/status"),
+        ("GET", "/v1/services/none"),
+    ):
         assert (await tcp(method, path))[0] == 401
     _, problem, _ = await tcp("GET", "/v1/status")
     assert "admin.tokens" in problem["allowed"]

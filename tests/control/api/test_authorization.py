@@ -23,6 +23,7 @@ from gatekeeper.control.api.tokens import Tokens
 from gatekeeper.core.command import Deploy, Drain
 from gatekeeper.core.model import Backend, Role, User, Version
 from tests.control.conftest import Api, World
+from tests.control.judged import judge
 from tests.control.released import ASKING, back_to_blue, begin, with_plans
 
 NOBODY = 65534
@@ -55,7 +56,15 @@ OPERATORS = row(401, 401, 403, 200, 200, 200, 401, 401, 200, 200, 403)
 # ``operator`` is in a group that the plan asks; who may approve and is not asked hears that.
 ASKED = row(401, 401, 403, 200, 409, 409, 401, 401, 409, 409, 403)
 ADMINS = row(401, 401, 403, 403, 200, 403, 401, 401, 200, 403, 403)
+EVERYBODY_BUT_ON_THE_SOCKET = row(204, 204, 204, 204, 204, 204, 204, 204, 409, 409, 409)
+WHO_CAME_IN = row(401, 401, 204, 204, 204, 204, 401, 401, 204, 204, 204)
 TABLE = {
+    ("GET", "/"): EVERYBODY,
+    ("GET", "/assets/{path}"): EVERYBODY,
+    ("POST", "/session"): EVERYBODY_BUT_ON_THE_SOCKET,
+    ("GET", "/session"): VIEWERS,
+    ("DELETE", "/session"): WHO_CAME_IN,
+    ("GET", "/v1/live"): VIEWERS,
     ("GET", "/healthz"): EVERYBODY,
     ("GET", "/readyz"): VIEWERS,
     ("GET", "/metrics"): VIEWERS,
@@ -74,6 +83,8 @@ TABLE = {
     ("GET", "/v1/services/{service}/releases"): VIEWERS,
     ("GET", "/v1/services/{service}/releases/{release}"): VIEWERS,
     ("GET", "/v1/services/{service}/releases/{release}/report"): VIEWERS,
+    ("GET", "/v1/services/{service}/releases/{release}/verdict"): VIEWERS,
+    ("GET", "/v1/services/{service}/releases/{release}/seconds"): VIEWERS,
     ("POST", "/v1/services/{service}/verify"): OPERATORS,
     ("POST", "/v1/services/{service}/releases"): OPERATORS,
     ("POST", "/v1/services/{service}/releases/{release}/approve"): ASKED,
@@ -109,6 +120,7 @@ BODIES = {
     "verify": {"version": "green", "plan": "checked"},
     "reject_release": {"reason": "no"},
     "skip_release": {"reason": "quiet night"},
+    "sign_in": {"token": "operator"},
 }
 
 
@@ -131,6 +143,10 @@ async def asking(world: World) -> None:
     await begin(world, ASKING)
 
 
+async def judged(world: World) -> None:
+    judge(world.judges, (await begin(world)).id, world.path.parent)
+
+
 BEFORE: dict[str, Callable[[World], Awaitable[object]]] = {
     "rollback": another_split,
     "retire": spare_version,
@@ -139,7 +155,8 @@ BEFORE: dict[str, Callable[[World], Awaitable[object]]] = {
     "confirm": waiting_change,
     "start_release": back_to_blue,
     "verify": back_to_blue,
-    **dict.fromkeys(("release", "release_report", "approve_release", "reject_release"), asking),
+    **dict.fromkeys(("release", "release_report", "release_verdict", "approve_release", "reject_release"), asking),
+    "release_seconds": judged,
     **dict.fromkeys((f"{verb}_release" for verb in ("pause", "resume", "skip", "promote", "abort")), begin),
 }
 
@@ -184,7 +201,8 @@ async def another_user(socket: Path) -> AsyncIterator[Callable[..., Awaitable[tu
     async def ask(method: str, path: str, body: Any) -> tuple[int, Any, Any]:
         child.stdin.write(json.dumps([method, path, body]).encode() + b"\n")
         status, text, headers = json.loads(await asyncio.wait_for(child.stdout.readline(), 20))
-        return status, json.loads(text) if "json" in headers["Content-Type"] else text, headers
+        kind = headers.get("Content-Type", "").partition(";")[0]
+        return status, json.loads(text) if kind.endswith(("/json", "+json")) else text, headers
 
     try:
         yield ask
@@ -265,7 +283,7 @@ async def test_each_endpoint_answers_whom_it_should_and_nobody_else(door, endpoi
     (operation,) = [each for each in operations(world.parts) if (each.method, each.path) == endpoint]
     version = "green" if operation.name == "deploy" else "spare"
     with_plans(world)
-    path = operation.path.format(service="shop", version=version, revision=1, release="last")
+    path = operation.path.format(service="shop", version=version, revision=1, release="last", path="main.js")
     path += "?follow=0" if operation.streams else ""
     for who, expected in TABLE[endpoint].items():
         if who.startswith("other uid") and os.geteuid() != 0:

@@ -9,6 +9,7 @@ FAKE_WORKER is a JSON object; each key holds for all slots:
     leave: close the channel at the first ping and run on
     stubborn: ignore a drain
     outcomes: rows to report at the first ping
+    recorded: messages for judges to send at the first ping
     stay: do not say that it left a version
     log: file that every message received is appended to
 """
@@ -69,6 +70,8 @@ def main() -> int:
                 )
                 if rows := VICES.pop("outcomes", None):
                     up.sendall(encode({"type": "outcomes", "backends": rows}))
+                if recorded := VICES.pop("recorded", None):
+                    up.sendall(b"".join(map(encode, recorded)))
             elif kind == "credentials" and not VICES.get("mute_credentials"):
                 why = VICES.get("nack_credentials", "") if acknowledged else ""
                 up.sendall(encode({"type": "credentials_taken", "serial": message["serial"], "why": why}))

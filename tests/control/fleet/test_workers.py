@@ -50,7 +50,9 @@ def assign(current):
 
 
 @asynccontextmanager
-async def fleet_of(workers=1, *, pace=QUICK, start=True, warm=dict, hear=lambda *_: None, **vices):
+async def fleet_of(
+    workers=1, *, pace=QUICK, start=True, warm=dict, hear=lambda *_: None, judge=lambda *_: None, **vices
+):
     events, memories = [], [Memory() for _ in range(workers)]
     listeners = Listeners.open(("127.0.0.1:0",), workers)
     os.environ["FAKE_WORKER"] = json.dumps(vices)
@@ -63,6 +65,7 @@ async def fleet_of(workers=1, *, pace=QUICK, start=True, warm=dict, hear=lambda 
         pace=pace,
         warm=warm,
         outcomes=hear,
+        recorded=judge,
     )
     fleet.events, fleet.memories, fleet.listeners = events, memories, listeners
     try:
@@ -350,3 +353,30 @@ async def test_workers_are_told_how_long_backends_have_been_warming_up_when_they
         await until(lambda: fleet.view()[0].restarts == 1 and fleet.view()[0].state == "ready")
         await until(lambda: len(messages(log, "backends")) == 3)
         assert [m["warm"]["shop"]["blue"]["a"] for m in messages(log, "backends")] == [0.0, 1.0, 2.0]
+
+
+async def test_what_is_to_be_recorded_for_judges_reaches_all_workers_and_each_new_one(tmp_path):
+    log, case = tmp_path / "log", {"release": 7, "service": "shop"}
+    async with fleet_of(2, log=str(log)) as fleet:
+        fleet.judge([case])
+        await until(lambda: len(messages(log, "judge")) == 2)
+        os.kill(fleet.pids[0], signal.SIGKILL)
+        await until(lambda: len(messages(log, "judge")) == 3)
+        fleet.judge([])
+        await until(lambda: len(messages(log, "judge")) == 5)
+        assert [each["cases"] for each in messages(log, "judge")] == [[case]] * 3 + [[]] * 2
+        # A service that a worker does not know yet would not be recorded by it.
+        [first] = [m["worker"] for m in messages(log, "judge")][2:3]
+        order = [m["type"] for m in map(json.loads, log.read_text().splitlines()) if m["worker"] == first]
+        assert order.index("state", order.index("judge")) < len(order) - order[::-1].index("judge")
+
+
+async def test_what_workers_recorded_comes_with_their_pid():
+    heard = []
+    said = [{"type": "seconds", "of": [[7, "shop", 3, []]]}, {"type": "routes", "of": {"shop": {"/a": 1}}}]
+    async with fleet_of(2, recorded=said, judge=lambda *what: heard.append(what)) as fleet:
+        await until(lambda: len(heard) == 4)
+        assert sorted(heard, key=lambda each: each[0]) == sorted(
+            ((pid, message) for pid in fleet.pids for message in said), key=lambda each: each[0]
+        )
+        assert sorted(fleet.serving) == sorted(fleet.pids)

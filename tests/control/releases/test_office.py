@@ -21,6 +21,8 @@ class Gate:
     def __init__(self, state_path):
         self.state_path = state_path
         self.monitor = self
+        self.fleet = self
+        self.recorded = None
         self.count = 0
         self.hold = None
 
@@ -43,7 +45,7 @@ def gate(tmp_path):
 
 @pytest.fixture
 async def office(world, gate, tmp_path):
-    made = Office(world.controller, gate, world.feed, world.clock, str(tmp_path))
+    made = Office(world.controller, gate, world.feed, world.store, world.clock, str(tmp_path))
     await made.start()
     yield made
     await made.close()

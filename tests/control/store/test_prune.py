@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.control.store import prune
-from gatekeeper.control.store.rows import Audit
+from gatekeeper.control.store.rows import Audit, Judgement
 from gatekeeper.control.store.store import Store, StoreError
 from tests.control.kept import WALL, record, service, state
 
@@ -198,3 +198,18 @@ def test_the_file_of_a_prune_is_whole(tmp_path):
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     Store.open(str(path)).close()
+
+
+async def test_what_judges_knew_goes_with_the_release_and_not_before(store):
+    await fill(store, PLAN)
+    here, gone = 4, 9
+    store._connection.execute("INSERT INTO releases VALUES (?, 30, 0, '{}')", (here,))
+    await store.keep_judges([Judgement(here, "shop", 12, WALL, {"a": 1}), Judgement(gone, "shop", 3, WALL, {})])
+    await store.keep_judges([Judgement(here, "shop", 13, WALL, {"a": [1.5]}), Judgement(here, "cart", 1, WALL, {})])
+    assert len(await store.judges(gone)) == 1
+    await store.prune(None, None)
+    assert await store.judges(gone) == []
+    assert await store.judges(here) == [
+        Judgement(here, "cart", 1, WALL, {}),
+        Judgement(here, "shop", 13, WALL, {"a": [1.5]}),
+    ]

@@ -165,6 +165,52 @@ def test_without_stable_beside_it_there_is_no_comparison():
     assert said(judge) == (Kind.INVALID, Cause.ALONE)
 
 
+WHOLE = cell(1.0, 100, 0, 0, 0)
+NOTHING_LEFT = "; green has everything, nothing is compared any more: no absolute guard was asked for"
+
+
+def test_where_the_step_gives_it_everything_a_candidate_that_had_passed_has_passed():
+    judge = begin()
+    feed(judge, GOOD, seconds=400)
+    passed = judge.verdict()
+    feed(judge, WHOLE, seconds=600)
+    assert said(judge) == (Kind.INVALID, Cause.ALONE)
+    assert said(judge, whole=True) == (Kind.PASSED, Cause.NONE)
+    assert judge.verdict(whole=True).sentence == passed.sentence + NOTHING_LEFT
+
+
+def test_where_the_step_gives_it_everything_what_was_not_proven_stays_so():
+    judge = begin()
+    feed(judge, GOOD, seconds=10)
+    feed(judge, WHOLE, seconds=600)
+    assert said(judge, whole=True) == (Kind.COLLECTING, Cause.NONE)
+    assert judge.verdict(whole=True).sentence.endswith(NOTHING_LEFT)
+    suspect = begin()
+    suspect.add(second(0, cell(0.05, 500, 7, 9500, 22)))
+    feed(suspect, WHOLE, seconds=60)
+    assert said(suspect, whole=True) == (Kind.SUSPICIOUS, Cause.ERRORS)
+    suspect.lost("everything")
+    assert said(suspect, whole=True) == (Kind.INVALID, Cause.LOST)
+
+
+def test_where_the_step_gives_it_everything_the_guard_goes_on():
+    judge = begin(Analysis(latency=False, guard=Guard(errors=0.05)))
+    feed(judge, GOOD, seconds=400)
+    feed(judge, WHOLE, seconds=60)
+    assert judge.verdict(whole=True).sentence.endswith("nothing is compared any more: only absolute guards are left")
+    feed(judge, cell(1.0, 100, 8, 0, 0), seconds=60)
+    assert said(judge, whole=True) == (Kind.ROLLBACK, Cause.GUARD)
+    assert judge.verdict(whole=True) == judge.verdict()
+
+
+def test_where_the_step_gives_it_everything_stables_last_failures_are_nobodys_concern():
+    judge = begin()
+    feed(judge, GOOD, seconds=400)
+    feed(judge, cell(0.5, 50, 0, 50, 50), seconds=10)
+    assert said(judge) == (Kind.INVALID, Cause.STABLE)
+    assert said(judge, whole=True) == (Kind.PASSED, Cause.NONE)
+
+
 def test_before_the_candidate_has_any_weight_nothing_is_wrong():
     judge = begin()
     feed(judge, cell(0.0, 0, 0, 100, 1), seconds=100)
@@ -260,6 +306,25 @@ def test_the_metrics_divide_the_chance_of_a_false_alarm_between_them():
     assert both.verdict().kind is Kind.SUSPICIOUS
 
 
+def test_the_services_of_a_release_divide_the_chance_of_a_false_alarm_between_them():
+    """The bar that people see stays the same."""
+    alone, two = begin(), begin(Analysis(latency=False, services=2))
+    for judge in (alone, two):
+        judge.add(second(0, cell(0.05, 500, 8, 9500, 22)))
+    assert two.log_odds == pytest.approx(alone.log_odds - log(2))
+    assert two.verdict().numbers.metrics["errors"] == two.log_odds
+    assert (alone.verdict().kind, two.verdict().kind) == (Kind.ROLLBACK, Kind.SUSPICIOUS)
+    assert two.verdict().bar == 100
+
+
+def test_being_faster_than_a_stable_in_trouble_is_no_evidence_of_being_good():
+    judge = begin(Analysis(min_bake=0))
+    feed(judge, cell(0.1, 10, 0, 90, 0, slow={20: 90}, fast={20: 10}), seconds=5)
+    before = judge.verdict().numbers.proofs
+    feed(judge, cell(0.1, 10, 0, 90, 45, slow={20: 45, 63: 45}, fast={20: 10}), seconds=100)
+    assert judge.verdict().numbers.proofs == before
+
+
 def test_a_slow_candidate_is_rolled_back_with_the_reason():
     judge = begin(Analysis())
     feed(judge, cell(0.1, 10, 0, 90, 0, slow={20: 80, 30: 10}, fast={20: 10}), seconds=20)
@@ -303,14 +368,37 @@ def test_a_warm_up_is_left_out_on_both_sides_and_shown():
     verdict = judge.verdict()
     assert verdict.numbers.requests == (0, 0)
     assert "1,000 requests of the first 10 s left out as warm-up" in verdict.notes
+    # Its failures do not count as events either.
+    judge.add(second(10, cell(0.01, 2, 2, 98, 0)))
+    assert judge.verdict().kind is Kind.SUSPICIOUS
     feed(judge, DEAD, seconds=3)
     assert judge.verdict().kind is Kind.ROLLBACK
+
+
+def test_the_warm_up_ends_with_its_time_however_many_seconds_of_it_were_recorded():
+    judge = begin(Analysis(latency=False, warm_up=10))
+    judge.add(second(9, DEAD))
+    assert judge.log_odds == 0
+    judge.add(second(10, DEAD))
+    assert judge.log_odds > 0
+
+
+def test_what_is_missing_and_what_was_left_out_is_said():
+    judge = begin(sticky=True)
+    judge.add(second(0, GOOD, keep=4, missing=1))
+    judge.add(second(5, GOOD, keep=2, missing=5))
+    verdict = judge.verdict()
+    assert (verdict.numbers.keep, verdict.numbers.missing) == (4, 6)
+    assert verdict.notes == (
+        "of more units than can be sent in a second, 1 of 4 was looked at",
+        "of 6 seconds a worker's report is missing",
+    )
 
 
 def test_a_full_memory_of_units_is_said():
     judge = begin(sticky=True)
     judge.add(second(0, GOOD, crowded=0.61))
-    assert judge.verdict().notes == ("the memory of units is 61 % full: some failures are not counted",)
+    assert judge.verdict().notes == ("the memory of units is 61 % full: some units are not counted",)
 
 
 # Units
@@ -327,6 +415,18 @@ def test_one_heavy_user_does_not_promote_a_release():
     assert judge.verdict().kind is Kind.PASSED
 
 
+def test_where_labels_stick_nothing_is_compared_any_more_after_the_candidate_had_everything():
+    """Every unit's label was seen then; to give stable some back makes no new coins."""
+    judge = begin(sticky=True)
+    feed(judge, GOOD, seconds=20)
+    feed(judge, WHOLE, seconds=1)
+    odds = judge.log_odds
+    feed(judge, cell(0.5, 50, 10, 50, 0), seconds=ALONE_SECONDS)
+    assert judge.log_odds == odds
+    assert said(judge) == (Kind.INVALID, Cause.ALONE)
+    assert judge.verdict().numbers.requests == (1800, 200)
+
+
 def test_too_many_requests_without_a_unit_leave_too_few_to_speak_for_all():
     judge = begin(sticky=True)
     for at in range(10):
@@ -336,6 +436,19 @@ def test_too_many_requests_without_a_unit_leave_too_few_to_speak_for_all():
     for at in range(10):
         judge.add(second(at, GOOD, unkeyed=10))
     assert judge.verdict().kind is Kind.COLLECTING
+
+
+def test_a_few_requests_without_a_unit_are_no_reason_to_doubt_neither_in_the_warm_up_nor_at_the_end():
+    judge = begin(Analysis(latency=False, warm_up=30), sticky=True)
+    judge.add(second(0, GOOD, unkeyed=20))
+    assert judge.verdict().kind is Kind.COLLECTING
+    feed(judge, GOOD, seconds=29)
+    for at in range(30, 430):
+        judge.add(second(at, GOOD, unkeyed=4))
+        assert judge.verdict().cause is not Cause.UNITS
+    for at in range(430, 1000):
+        judge.add(second(at, WHOLE, unkeyed=4))
+    assert said(judge, whole=True) == (Kind.PASSED, Cause.NONE)
 
 
 # Absolute bounds

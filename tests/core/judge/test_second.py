@@ -48,7 +48,7 @@ def test_the_same_coin_is_one_cell_and_a_fresh_one_another():
 
 def test_everything_is_added_up():
     cell = Cell(0.1, Arm(5, 1, 4, 1, {3: 4}), Arm(2, 1, 2, 1, {3: 1, 63: 1}), routes={"/": Tally(5, 2, 1, 1)})
-    one = Second(1, (cell,), Totals(6, 2, 1), Totals(3, 1, 1), {"g1": Backend(3, 1)}, 2, 1, 0.25)
+    one = Second(1, (cell,), Totals(6, 2, 1), Totals(3, 1, 1), {"g1": Backend(3, 1)}, 2, 1, 0.25, 4, 1)
     assert merge([one, one, one]) == Second(
         1,
         (
@@ -65,6 +65,8 @@ def test_everything_is_added_up():
         6,
         3,
         0.25,
+        4,
+        3,
     )
 
 

@@ -43,6 +43,42 @@ def second(at: int, *cells: Cell, backends: Mapping[str, Backend] | None = None,
     return Second(at, cells, stable, candidate, backends or {}, **more)
 
 
+class Remembered:
+    """What ``Units`` is made to remember, in dictionaries without bounds: nobody collides with anybody."""
+
+    def __init__(self):
+        self._seen = set()
+        self._failed_on = set()
+        self._known = {}
+        """Unit that failed -> it is stable's up to this weight; the highest weight there was then."""
+        self._highest = 0.0
+        self._mixed = False
+
+    def reach(self, weights, *, mixed=False):
+        self._highest = max(self._highest, *weights, 0.0)
+        self._mixed = self._mixed or mixed
+
+    def is_new(self, unit):
+        new = unit not in self._seen
+        self._seen.add(unit)
+        return new
+
+    def is_first_on(self, unit, route):
+        first = (unit, route) not in self._failed_on
+        self._failed_on.add((unit, route))
+        return first
+
+    def coin(self, unit, weight, *, candidate):
+        known = self._known.get(unit)
+        if known is not None and (self._mixed or weight <= known[1]):
+            return None
+        coin = (weight, False) if known is None else ((weight - known[0]) / (1 - known[0]), True)
+        since = weight if known is None else max(weight, known[0])
+        # No weight is above 2: the label is known for good.
+        self._known[unit] = (2.0, 2.0) if candidate else (since, self._highest)
+        return coin
+
+
 def feed(judge: Judge, *cells: Cell, seconds: int, start: int | None = None) -> int:
     """The same second again and again; the second after the last one."""
     begin = judge.last + 1 if start is None else start

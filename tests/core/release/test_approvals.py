@@ -54,8 +54,10 @@ def test_who_is_in_none_of_the_groups_cannot_approve():
     world = asking("product")
     refused = refusal(world.state, world.acting("approve", "ben", "engineering sales"))
     assert refused.code == "not_asked"
-    assert "engineering, sales" in refused.detail
+    assert "none of the groups that are asked (product), but in engineering and sales" in refused.detail
     assert "product" in refused.allowed
+    refused = refusal(world.state, world.acting("approve", "ben", ""))
+    assert refused.detail.endswith("(product), but in none at all")
 
 
 def test_nobody_can_approve_what_asks_nobody():

@@ -150,5 +150,7 @@ def test_days_are_those_of_the_calendar(day):
 
 def test_a_moment_is_written_in_the_time_of_its_zone():
     assert text(local(BERLIN, 2026, 12, 1, 6), BERLIN, offset) == "Tue 2026-12-01 06:00 Europe/Berlin"
+    half_a_minute = local(BERLIN, 2026, 12, 1, 6) + 30.9
+    assert text(half_a_minute, BERLIN, offset) == "Tue 2026-12-01 06:00:30 Europe/Berlin"
     assert hours(Window((3, 0), 540, 1440, BERLIN)) == "Mon Thu 09:00-24:00 Europe/Berlin"
     assert calendar.utc("anywhere", 0) == 0

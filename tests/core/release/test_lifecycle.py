@@ -188,7 +188,7 @@ def test_any_other_event_is_refused_names_the_state_and_what_would_be_allowed_an
         lifecycle.fire(turn, event)
     assert (caught.value.status, caught.value.code) == (409, "wrong_state")
     assert f"is {state.value.replace('_', ' ')}" in caught.value.detail
-    for verb in allowed(world.release):
+    for verb in allowed(world.release, world.steady):
         assert verb.value in caught.value.allowed
     assert caught.value.allowed
     assert turn.release is world.release
@@ -213,18 +213,27 @@ def test_what_people_ask_for_in_vain_leaves_the_state_as_it_was(state, event):
 @pytest.mark.parametrize("state", ReleaseState)
 def test_what_is_said_to_be_allowed_is_granted_and_changes_something(state):
     world = world_in(state)
-    for event in allowed(world.release):
+    for event in allowed(world.release, world.steady):
         if event is Event.ROLLBACK:
             command: Any = Rollback(actor="ben", service="shop")
         else:
             command = world.acting(event.value, groups="product", reason="because")
-        try:
-            outcome = apply(world.state, command, world.now)
-        except Refused as refused:
-            assert (event, refused.code) == (Event.PROMOTE, "approval_missing")  # noqa: PT017 - the only way to be late
-        else:
-            assert outcome.state is not world.state
-            assert outcome.state.revision == world.state.revision + 1
+        outcome = apply(world.state, command, world.now)
+        assert outcome.state is not world.state
+        assert outcome.state.revision == world.state.revision + 1
+
+
+def test_a_promotion_is_said_to_be_allowed_once_nothing_is_missing_and_no_longer_than_that():
+    world = World().begin(by=plan((10, 60), (100, 60), verify=(HEALTHZ,), approve=asked("product", expires=100)))
+    world.act("pause")
+    assert Event.PROMOTE not in allowed(world.release, world.steady), "not verified"
+    world.act("resume")
+    world.check()
+    assert Event.PROMOTE not in allowed(world.release, world.steady), "not approved"
+    world.passed(5).ready = {}
+    world.act("approve", groups="product")
+    assert Event.PROMOTE in allowed(world.release, world.steady)
+    assert Event.PROMOTE not in allowed(world.release, world.steady + 100), "the approval counts no more"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +271,7 @@ def test_what_is_not_retained_any_longer_cannot_be_rolled_back():
         lifecycle.fire(turn_for(world, Event.ROLLBACK), Event.ROLLBACK)
     assert caught.value.code == "not_retained"
     assert "a new release to blue" in caught.value.allowed
-    assert Event.ROLLBACK not in allowed(world.release)
+    assert Event.ROLLBACK not in allowed(world.release, world.steady)
 
 
 def test_the_hold_of_the_last_step_leads_to_the_promotion():

@@ -1,7 +1,7 @@
 """Releases under everything at once: people who do anything, clocks that jump, backends that fail, restarts.
 
 A machine does what comes to mind and after each act compares what there is with what it has seen itself: who approved,
-which checks passed, how much time really went by in each hold.
+which checks passed, what the judge said of each hold, how much time really went by in it.
 """
 
 import json
@@ -33,9 +33,10 @@ from gatekeeper.core.command import (
     apply,
     initial_state,
 )
+from gatekeeper.core.judge.analysis import Analysis, Demand
 from gatekeeper.core.model import Release, State
 from gatekeeper.core.outcome import plain
-from gatekeeper.core.release import gates
+from gatekeeper.core.release import demand, gates
 from gatekeeper.core.release.due import next_due
 from gatekeeper.core.release.model import LOG_KEPT, TOLD, CheckResult, ReleaseState, SkipKind, VerdictView
 from gatekeeper.core.release.plan import DIRECT, Freeze, OnFail, Plan, Step, Window
@@ -69,8 +70,22 @@ PLANS = (
         window=Window(tuple(range(7)), 22 * 60, 23 * 60),
         on_fail=OnFail.PAUSE,
     ),
-    Plan("judged", (step(20, 50), step(60, 50, verify=(SMOKE,)), step(100, 50)), max_hold=120, retain=0),
+    Plan(
+        "judged",
+        (step(20, 50), step(60, 50, verify=(SMOKE,)), step(100, 50)),
+        max_hold=120,
+        retain=0,
+        analysis=Analysis(deadline=60),
+    ),
+    Plan(
+        "proven",
+        (step(20, 0), step(40, 50, approve=asked("product")), step(60, 0), step(100, 0)),
+        on_fail=OnFail.PAUSE,
+        analysis=Analysis(steps=Demand.PASSED),
+    ),
 )
+WORST_FIRST = ("rollback", "shared_trouble", "invalid", "suspicious", "not_enough_data", "collecting", "passed")
+ALARMS = WORST_FIRST[:4]
 who = st.sampled_from(sorted(PEOPLE))
 names = st.sampled_from(SERVICES)
 versions = st.sampled_from(("blue", "green", "red", "white"))
@@ -87,6 +102,12 @@ class Releases(RuleBasedStateMachine):
     before: State
     ran: dict[int, float]
     """Release -> seconds its present hold really ran, by the steady clock."""
+    said: dict[int, tuple[str, bool] | None]
+    """Release -> what the judge said last since this step was taken: kind, and whether it held anything against it."""
+    last: dict[int, str]
+    """Release -> the kind of verdict that it said last at all."""
+    accepted: dict[int, str]
+    """Release -> the kind that somebody accepted, by a skip with a reason, since this step was taken."""
 
     @initialize(split=st.sampled_from(((100, 0), (60, 40))))
     def begin(self, split: tuple[int, int]) -> None:
@@ -95,6 +116,7 @@ class Releases(RuleBasedStateMachine):
         self.states = {1: self.world.state}
         self.before = self.world.state
         self.ran = {}
+        self.said, self.last, self.accepted = {}, {}, {}
 
     # What happens
 
@@ -152,14 +174,22 @@ class Releases(RuleBasedStateMachine):
             was = self.before.releases.get(number)
             if was is None:
                 self.ran[number] = 0.0
+                self.said[number] = None
                 continue
+            if len(now.skipped) > len(was.skipped) and now.skipped[-1].kind is not SkipKind.CHECKS:
+                assert now.skipped[-1].reason
+                self.accepted[number] = self.last.get(number, "collecting")
             assert now.seen >= was.seen
             assert now.step >= was.step or now.state in ENDED_BACK
             assert not (was.state in ENDED_BACK and now != was)
             if now.step > was.step and was.step >= 0:
                 self.held_long_enough(was, now)
+            if (now.step > was.step or now.state is S.PROMOTED is not was.state) and now.plan.analysis is not None:
+                self.judge_let_it(was, now)
             if now.step != was.step:
                 self.ran[number] = 0.0
+                self.said[number] = None
+                self.accepted.pop(number, None)
             if now.state in ENDED_BACK and was.state not in ENDED_BACK:
                 self.is_back(was, command)
 
@@ -168,6 +198,26 @@ class Releases(RuleBasedStateMachine):
         promoted = now.state is S.PROMOTED and now.reason.startswith("promoted by")
         hold = was.plan.steps[was.step].hold
         assert skipped or promoted or self.ran[was.id] >= hold - 0.001
+
+    def judge_let_it(self, was: Release, now: Release) -> None:
+        """No weight grows, and nothing becomes stable, but by a word about this very hold that is no alarm, and
+        everything only by proof; or somebody accepted what the judge said, and nothing worse.
+        """
+        if was.step < 0:
+            # The first step has nothing to be judged by; a promotion instead of it is none.
+            assert now.step == 0
+            return
+        analysis, said = was.plan.analysis, self.said[was.id]
+        assert analysis is not None
+        kind = None if said is None else said[0]
+        everything = was.plan.steps[now.step].weight == 100 and was.plan.steps[was.step].weight < 100
+        by_hand = now.step > was.step + 1
+        proof = everything or (analysis.steps is Demand.PASSED and was.plan.steps[was.step].weight < 100)
+        if said is not None and said[1] and kind not in ALARMS and (kind == "passed" or not proof):
+            return
+        accepted = self.accepted[was.id]
+        assert not by_hand
+        assert kind not in ALARMS or WORST_FIRST.index(accepted) <= WORST_FIRST.index(kind)
 
     def is_back(self, was: Release, command: Command) -> None:
         """The weights are those of before the release, for everybody but who went since."""
@@ -233,6 +283,8 @@ class Releases(RuleBasedStateMachine):
 
     def everybody_does_it(self, seconds: float) -> None:
         for item in self.releases:
+            if item.active:
+                self.hear(item, "passed")
             match item.state:
                 case S.VERIFYING:
                     self.do(self.checking(item))
@@ -339,12 +391,27 @@ class Releases(RuleBasedStateMachine):
                 self.do(replace(done, results=done.results[:1]) if part else done)
 
     @precondition(lambda self: any(item.active for item in self.releases))
-    @rule(kind=st.sampled_from(("collecting", "passed", "passed", "passed", "rollback")))
-    def judge(self, kind: str) -> None:
+    @rule(
+        kind=st.sampled_from((*WORST_FIRST, "suspicious", "collecting", "passed")),
+        fine=st.sampled_from((True, True, False)),
+    )
+    def judge(self, kind: str, fine: bool) -> None:
         for item in self.releases:
             if item.active:
-                verdict = VerdictView(kind, kind, passes=kind == "passed")
-                self.do(Judged(actor="judge", release=item.id, verdict=verdict, **self.world.known))
+                self.hear(item, kind, fine=fine)
+
+    def hear(self, item: Release, kind: str, *, fine: bool = True) -> None:
+        """The judge says something; a rollback is acted upon at once, wherever the release is."""
+        known = item.verdict
+        self.said[item.id], self.last[item.id] = (kind, fine), kind
+        verdict = VerdictView(kind, kind, passes=fine)
+        news = demand.is_news(item, verdict)
+        self.do(Judged(actor="judge", release=item.id, verdict=verdict, **self.world.known))
+        now = self.world.state.releases[item.id]
+        assert not demand.is_news(now, verdict) or now.step > item.step or not now.active
+        assert news or now == item
+        if kind == "rollback" and (known is None or known.kind != "rollback"):
+            assert now.state is (S.PAUSED if item.plan.on_fail is OnFail.PAUSE else S.ROLLED_BACK)
 
     @rule(seconds=st.sampled_from((1.0, 30.0, 60.0, 61.0, 250.0, 3000.0)))
     def time(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gatekeeper.core import codec
 from gatekeeper.core.codec import CodecError
-from gatekeeper.core.judge.analysis import Analysis
+from gatekeeper.core.judge.analysis import Analysis, Guard, Query
 from gatekeeper.core.judge.assumed import Regression, Traffic
 from gatekeeper.core.outcome import Refused
 from gatekeeper.core.release import simulate as simulation
@@ -73,13 +73,16 @@ def test_gates_are_passed_at_once_and_said_to_be():
     )
     found = walked(gated)
     assert found.seconds == 120
-    assert found.notes[:-1] == (
+    assert found.notes[:-2] == (
         "the plan's time and window are left out: what waits for them is not counted",
         "1 check before step 1: taken to pass at once",
         "approval by product before step 1: taken to be given at once",
         "approval by security before step 1: taken to be given at once",
         "2 checks before step 2: taken to pass at once",
         "pause before step 2: taken to be ended at once",
+    )
+    assert found.notes[-1] == (
+        "the plan has no analysis, so nobody judges its releases: this is what `analysis: {}` would catch"
     )
 
 
@@ -146,6 +149,75 @@ def test_the_analysis_that_is_asked_for_is_the_one_that_is_run():
         for alpha in (1e-9, 0.1)
     )
     assert strict.median > 2 * lax.median
+
+
+JUDGED = replace(USUAL, analysis=Analysis())
+
+
+def test_the_analysis_of_the_plan_is_the_one_that_is_run():
+    strict, lax = (
+        walked(replace(USUAL, analysis=Analysis(alpha=alpha)), None, Regression("+5 points", more=0.05)).regressions[0]
+        for alpha in (1e-9, 0.1)
+    )
+    assert strict.median > 2 * lax.median
+
+
+def test_a_judged_plan_has_the_timeline_of_its_holds_and_says_when_proof_takes_longer():
+    found = walked(JUDGED)
+    assert [(each.begins, each.hold) for each in found.stages] == [(0, 300), (300, 600), (900, 600), (1500, 1800)]
+    assert found.seconds == 3300
+    assert not any("no analysis" in note or "promoted after" in note for note in found.notes)
+    hasty = walked(replace(plan((10, 0), (100, 0)), analysis=Analysis()))
+    assert hasty.seconds == 0
+    (note,) = [note for note in hasty.notes if "promoted after" in note]
+    assert note.endswith(" (median): holds wait for proof")
+
+
+def test_a_candidate_that_is_as_good_is_left_to_people_where_traffic_is_too_thin_and_that_is_said():
+    thin = walked(replace(JUDGED, max_hold=3600.0), Traffic(0.2))
+    assert any(
+        note.startswith("6 of 6 releases of one that is as good are left to people in step 3") for note in thin.notes
+    )
+    assert not any("left to people" in note for note in walked(JUDGED).notes)
+
+
+def test_nothing_goes_up_before_the_judge_has_seen_enough():
+    """Five points more, that two short steps of the plain plan carry up to everybody."""
+    short = plan((1, 1), (10, 1), (100, 600))
+    worse = Regression("+5 points", more=0.05)
+    plain = walked(short, Traffic(5), worse).regressions[0]
+    judged = walked(replace(short, analysis=Analysis()), Traffic(5), worse).regressions[0]
+    assert (plain.caught, judged.caught) == (0, 1)
+    assert judged.hurt < plain.hurt / 5
+
+
+def test_what_the_guard_catches_is_named_apart():
+    guarded = replace(USUAL, analysis=Analysis(alpha=1e-99, guard=Guard(errors=0.2, window=30)))
+    found = walked(guarded, Traffic(200), DEAD)
+    (caught,) = found.regressions
+    assert (caught.caught, caught.guard) == (1, 1)
+    assert (
+        "part of it is caught by the guard: an absolute bound, not a comparison, that says nothing of stable"
+        in found.notes
+    )
+    assert walked(JUDGED, Traffic(200), DEAD).regressions[0].guard == 0
+
+
+def test_a_guard_of_times_goes_by_the_times_that_are_assumed():
+    guard = Guard(errors=None, p99=1.0, window=30)
+    slow = Regression("latency x3", slower=3.0)
+    blind = replace(USUAL, analysis=Analysis(latency=False))
+    seeing = replace(USUAL, analysis=Analysis(latency=False, guard=guard))
+    assert walked(blind, Traffic(200), slow).regressions[0].caught == 0
+    assert walked(seeing, Traffic(200), slow).regressions[0].guard == 1
+    assert not any("left to people" in note for note in walked(seeing, Traffic(200)).notes)
+
+
+def test_a_warm_up_is_left_out_and_metrics_are_said_to_be():
+    cold = replace(USUAL, analysis=Analysis(warm_up=120, queries=(Query("a", "http://h", "q", max=1.0),)))
+    found = walked(cold, None, DEAD)
+    assert 120 < found.regressions[0].median < 180
+    assert "the metrics of Prometheus are left out: nothing is known of them" in found.notes
 
 
 def test_longer_seconds_of_old_steps_change_no_time_by_much(monkeypatch):

@@ -167,7 +167,7 @@ def test_a_freeze_refuses_a_start_and_says_until_when():
     refused = refusal(world.state, world.starting())
     assert refused.code == "frozen"
     assert "audit" in refused.detail
-    assert "until Tue 2023-11-14 23:13 UTC" in refused.detail
+    assert "until Tue 2023-11-14 23:13:20 UTC" in refused.detail
     assert "--at" in refused.allowed
 
 

@@ -242,7 +242,7 @@ def test_the_judge_who_does_not_let_a_hold_end_pauses_it_after_max_hold():
     assert world.at == (S.PROGRESSING, 0)
     world.later(1)
     assert world.at == (S.PAUSED, 0)
-    assert world.release.reason == "no verdict let it pass within 3 min 20 s: collecting"
+    assert world.release.reason == "no verdict let it pass within 3 min 20 s: the judge says collecting: collecting"
     assert world.weight() == 10
     # Who resumes it gives it as long again.
     world.act("resume")

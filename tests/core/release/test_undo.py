@@ -86,7 +86,8 @@ def test_while_it_is_retained_a_rollback_means_the_old_version_whatever_was_set_
     assert (world.weight("blue"), world.weight("red"), world.stable()) == (100, 0, "blue")
 
 
-def test_when_it_is_not_retained_any_longer_a_rollback_takes_back_the_last_change_with_its_stable():
+def test_when_it_is_not_retained_any_longer_a_rollback_takes_back_the_last_change_of_one_service_with_its_stable():
+    """It is not refused while there is anything to take back; but the release is over, and stays what it came to."""
     world = both(plan((100, 0), retain=10.0))
     world.later(10)
     assert not world.release.retained
@@ -94,6 +95,7 @@ def test_when_it_is_not_retained_any_longer_a_rollback_takes_back_the_last_chang
     assert (world.weight("blue"), world.stable()) == (100, "blue")
     assert world.told[0]["kind"] == "rollback"
     assert (world.stable("cart"), world.release.state) == ("green", S.PROMOTED)
+    assert world.release.log[-1].event == "retention_over"
 
 
 def test_when_it_is_not_retained_a_later_change_is_taken_back_first():
