@@ -26,10 +26,9 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.body_backend import READ, Pace, checksum, pieces
-from benchmarks.contestants import CONTESTANTS, Ports
-from benchmarks.measure import LOAD_CORE, PROXY_CORE
-from benchmarks.processes import BenchmarkError, cpu_seconds, family, running, wait_until_answering
-from benchmarks.proxies import free_ports
+from benchmarks.processes import BenchmarkError, Ports, cpu_seconds, family, free_ports, running, wait_until_answering
+from benchmarks.proxies.contestants import CONTESTANTS
+from benchmarks.proxies.measure import LOAD_CORE, PROXY_CORE
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SHARES = ((GIB, 0.5), (256 * MIB, 0.3), (16 * MIB, 0.15), (MIB, 0.04), (64 * KIB, 0.01))

@@ -24,10 +24,9 @@ from statistics import median
 
 from benchmarks import machine
 from benchmarks.asking import Operator, changing
-from benchmarks.contestants import CONNECTIONS, CONTESTANTS, Ports, backends
-from benchmarks.measure import LOAD_SCRIPT
-from benchmarks.processes import BenchmarkError, Cores, find, running, wait_until_answering
-from benchmarks.proxies import free_ports
+from benchmarks.processes import BenchmarkError, Cores, Ports, free_ports, running, wait_until_answering
+from benchmarks.proxies.contestants import CONTESTANTS, two_versions
+from benchmarks.proxies.wrk import usual_command
 
 WORKERS = 2
 LIMIT = 0.025
@@ -88,8 +87,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 @contextlib.contextmanager
 def load(port: int, seconds: float) -> Iterator[subprocess.Popen[str]]:
     """The load for this long, on whichever core the kernel likes."""
-    command = [find("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "--latency", "-s", str(LOAD_SCRIPT)]
-    with subprocess.Popen([*command, f"http://127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True) as wrk:
+    with usual_command(port, seconds) as command, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
         try:
             yield wrk
         finally:
@@ -185,7 +183,7 @@ def play(rounds: int, seconds: float, attempts: int) -> list[Round]:
     played = []
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
     try:
-        with running(backends(folder, ports), core=cores, log=backend_log) as backend:
+        with running(two_versions(folder, ports), core=cores, log=backend_log) as backend:
             for port in (ports.blue, ports.green):
                 wait_until_answering(port, backend, backend_log)
             with running(_gatekeeper(folder, ports), core=cores, log=proxy_log) as pid:

@@ -25,11 +25,19 @@ from statistics import median
 
 from benchmarks import machine
 from benchmarks.asking import Operator
-from benchmarks.contestants import Ports, backends
-from benchmarks.measure import LOAD_CORE, PROXY_CORE, WARM_UP_SECONDS
 from benchmarks.pages import Reading, opened
-from benchmarks.processes import BenchmarkError, cpu_seconds, family, find, running, wait_until_answering
-from benchmarks.proxies import free_ports
+from benchmarks.processes import (
+    BenchmarkError,
+    Ports,
+    cpu_seconds,
+    family,
+    find,
+    free_ports,
+    running,
+    wait_until_answering,
+)
+from benchmarks.proxies.contestants import two_versions
+from benchmarks.proxies.measure import LOAD_CORE, PROXY_CORE, WARM_UP_SECONDS
 
 CPU_LIMIT = 0.10
 """Of a core, for the supervisor, with all that it does beside."""
@@ -230,7 +238,7 @@ def play(options: argparse.Namespace) -> Played:
     path = configuration(folder, ports, admin, options.services, options.versions)
     (folder / "load.lua").write_text(LOAD.format(services=options.services))
     try:
-        with running(backends(folder, ports), core=LOAD_CORE, log=backend_log) as backend:
+        with running(two_versions(folder, ports), core=LOAD_CORE, log=backend_log) as backend:
             for port in (ports.blue, ports.green):
                 wait_until_answering(port, backend, backend_log)
             command = [sys.executable, "-m", "gatekeeper", "serve", "--config", str(path)]

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from benchmarks.processes import find
+from benchmarks.proxies.programs import located
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("uvloop", "httptools", "aiohttp")
@@ -33,6 +34,11 @@ def _program_version(program: str) -> str:
         return _said(find("nginx"), "-v").rpartition("/")[2]
     if program == "haproxy":
         return _said(find("haproxy"), "-v").split()[2]
+    if program == "caddy":
+        return _said(find("caddy"), "version").split()[0]
+    if program == "envoy":
+        # "... version: REVISION/1.40.0/Clean/RELEASE/BoringSSL"
+        return _said(located("envoy") or "envoy", "--version").split("/")[-4]
     # wrk prints its version with its usage, as "wrk debian/4.1.0-3 [epoll] ...".
     return _said(find("wrk"), "-v").split()[1].rpartition("/")[2]
 

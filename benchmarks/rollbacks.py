@@ -29,10 +29,8 @@ from typing import Any
 from benchmarks import machine
 from benchmarks.asking import Operator
 from benchmarks.changes import quantile
-from benchmarks.contestants import CONNECTIONS, Ports
-from benchmarks.measure import LOAD_SCRIPT
-from benchmarks.processes import BenchmarkError, find, running, wait_until_answering
-from benchmarks.proxies import free_ports
+from benchmarks.processes import BenchmarkError, Ports, find, free_ports, running, wait_until_answering
+from benchmarks.proxies.wrk import usual_command
 
 LIMIT, TRIP_LIMIT = 0.05, 1.0
 """Seconds: the p99 of the operator's way, and the longest of the trip-wire's."""
@@ -162,8 +160,7 @@ class Candidate:
 @contextlib.contextmanager
 def load(port: int, lost: dict[str, int]) -> Iterator[None]:
     """The load until the end of the block; what failed is added to ``lost``, and what was asked, as ``requests``."""
-    command = [find("wrk"), "-t1", f"-c{CONNECTIONS}", "-d3600s", "-s", str(LOAD_SCRIPT), f"http://127.0.0.1:{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
+    with usual_command(port, 3600) as command, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as wrk:
         try:
             time.sleep(WARM_SECONDS)
             yield

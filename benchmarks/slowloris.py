@@ -25,11 +25,10 @@ from statistics import median
 import uvloop
 
 from benchmarks import machine
-from benchmarks.contestants import CONTESTANTS, Ports, backends
 from benchmarks.dripper import Tally
-from benchmarks.measure import LOAD_CORE, PROXY_CORE
-from benchmarks.processes import BenchmarkError, cpu_seconds, find, running, wait_until_answering
-from benchmarks.proxies import free_ports
+from benchmarks.processes import BenchmarkError, Ports, cpu_seconds, find, free_ports, running, wait_until_answering
+from benchmarks.proxies.contestants import CONTESTANTS, two_versions
+from benchmarks.proxies.measure import LOAD_CORE, PROXY_CORE
 
 HEAD_SECONDS = 10.0
 """``timeouts.request_head`` where the file says nothing."""
@@ -123,7 +122,7 @@ def play(connections: int, rounds: int, seconds: float, rate: float) -> list[Rou
     backend_log, proxy_log = folder / "backend.log", folder / "proxy.log"
     played = []
     try:
-        with running(backends(folder, ports), core=LOAD_CORE, log=backend_log) as backend:
+        with running(two_versions(folder, ports), core=LOAD_CORE, log=backend_log) as backend:
             for port in (ports.blue, ports.green):
                 wait_until_answering(port, backend, backend_log)
             proxy = CONTESTANTS["gatekeeper"].prepare(folder, ports)

@@ -55,7 +55,8 @@ from gatekeeper.core.model import Definition
 from gatekeeper.errors import GatekeeperError
 from gatekeeper.loader import FileLoader, load_tokens, token_file_problems, token_problems
 from gatekeeper.replay import replay
-from gatekeeper.signals import Reloads, Succession, refuse_usr1
+from gatekeeper.rotation import LogsError, Rotation, start_logs
+from gatekeeper.signals import Reloads, Succession
 from gatekeeper.simulation import simulate_plan
 from gatekeeper.surroundings import Surroundings
 from gatekeeper.systemd import SystemdError
@@ -90,10 +91,15 @@ def serve(path: str) -> int:
         surroundings.failed(str(error))
         _say(*str(error).splitlines())
         return WRONG_FILE
-    writer = logs.start_logging(definition.settings.log.level)
+    try:
+        writer = start_logs(definition.settings)
+    except LogsError as error:
+        surroundings.failed(str(error))
+        _say(str(error))
+        return FAILED
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Supervisor(loader, definition, tokens, surroundings).run())
+            return runner.run(Supervisor(loader, definition, tokens, surroundings, writer=writer).run())
     except (GatekeeperError, OSError) as error:
         reason = str(error) if isinstance(error, GatekeeperError) else f"cannot start: {error}"
         surroundings.failed(reason)
@@ -140,6 +146,7 @@ class Supervisor:
         surroundings: Surroundings | None = None,
         *,
         clock: Clock | None = None,
+        writer: logs.LogWriter | None = None,
     ) -> None:
         self._loader = loader
         self._definition = definition
@@ -152,6 +159,7 @@ class Supervisor:
         """The signal that ended it."""
         self._serving = False
         self._reloads = Reloads(self._notifier)
+        self._rotation = Rotation(writer)
         self._succession = Succession()
 
     # Set by ``_start``, in this order.
@@ -170,7 +178,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop, number.name)
         loop.add_signal_handler(signal.SIGHUP, self._reloads.ask)
-        loop.add_signal_handler(signal.SIGUSR1, refuse_usr1)
+        loop.add_signal_handler(signal.SIGUSR1, self._rotation.ask)
         loop.add_signal_handler(signal.SIGUSR2, self._succession.ask)
         async with AsyncExitStack() as stack:
             if await self._unless_stopped(self._start(stack)):
@@ -179,6 +187,7 @@ class Supervisor:
                 watchdog = asyncio.create_task(self._notifier.watch(lambda: self._controller.running))
                 reloads = asyncio.create_task(self._reloads.run(self._parts))
                 stack.callback(watchdog.cancel)
+                stack.callback(self._rotation.start(self._parts, self._gate).cancel)
                 await self._until_asked()
                 await asyncio.gather(self._deadlines.stop(), self._office.stop())
                 await self._succession.close("it is stopping")
@@ -337,7 +346,7 @@ class Supervisor:
                 started=started,
                 ids=gate.monitor.ids,
                 drained=gate.departures.report,
-                troubles=gate.troubles,
+                troubles=lambda: [*gate.troubles(), *self._rotation.troubles()],
             ),
             loader=self._loader,
             metrics=exposition.render,

@@ -62,11 +62,6 @@ class Reloads:
         )
 
 
-def refuse_usr1() -> None:
-    """SIGUSR1 reopens the logs of other servers, and scripts that rotate them send it. By default it would end us."""
-    log.warning("SIGUSR1 refused", extra={"reason": "the log goes to standard output, there is no file to reopen"})
-
-
 class Succession:
     """SIGUSR2: a new program, while this one serves and does nothing of that kind already."""
 

@@ -38,13 +38,14 @@ MAY_IMPORT = {
     # What app is made of besides wiring: reading what is configured, and what signals ask for.
     "loader": {"config", "control", "core"},
     "signals": {"control", "systemd"},
+    "rotation": {"control", "core", "telemetry"},
     "surroundings": {"control", "systemd"},
     # Questions from the command line to the planner and the judge.
     "simulation": {"core"},
     "replay": {"core", ""},
     "app": {
         *("", "places", "channel", "core", "http1", "telemetry", "config", "dataplane", "control"),
-        *("systemd", "surroundings", "loader", "signals", "simulation", "replay"),
+        *("systemd", "surroundings", "loader", "signals", "rotation", "simulation", "replay"),
     },
 }
 # The command line loads the engine for a few verbs, and only inside them: the others stay a thin client.

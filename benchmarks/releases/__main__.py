@@ -10,6 +10,7 @@ Flagger and Argo Rollouts would. Exit 0 if the judge ended every bad release and
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 
@@ -74,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "each release": f"{options.rps:g} requests a second, {options.weight:g} % to the candidate",
         "loops": f"intervals divided by {faster:g}" if options.quick else "one minute and five minutes",
         "watched for": f"{seconds:g} s",
+        # Above the number of cores requests wait for other programs, and times say less.
+        "load of the machine": f"{os.getloadavg()[2]:.1f} on average",
     }
     table = report.markdown(outcomes, about)
     print(table)

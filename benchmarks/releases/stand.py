@@ -16,8 +16,7 @@ from typing import Any, Final
 import aiohttp
 
 from benchmarks import machine
-from benchmarks.processes import BenchmarkError
-from benchmarks.proxies import free_ports
+from benchmarks.processes import BenchmarkError, free_port
 from benchmarks.releases.shop import Fault, Version
 
 START_SECONDS: Final = 60.0
@@ -94,7 +93,7 @@ async def standing(
     with tempfile.TemporaryDirectory(prefix="gatekeeper-releases-") as name:
         folder = Path(name)
         ports = {"blue": await stable.start(), "green": await candidate.start()}
-        port = free_ports().proxy
+        port = free_port()
         file = folder / "gatekeeper.yaml"
         file.write_text(json.dumps(configuration(folder, port, ports, plan, workers), indent=2))  # JSON is YAML
         said = log or folder / "said.log"

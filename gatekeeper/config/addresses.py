@@ -201,8 +201,20 @@ def _api_address(text: str) -> str:
     return address.rstrip("/")
 
 
+def _traces_address(text: str) -> str:
+    """The same of a collector: without a path it is the one that OTLP names, as in OTEL_EXPORTER_OTLP_ENDPOINT."""
+    address = _web_address(text)
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{rest.rstrip('/')}/v1/traces" if "/" not in rest.rstrip("/") and "?" not in rest else address
+
+
 _WEB_PATTERN = rf"^[Hh][Tt][Tt][Pp][Ss]?://|{ANY_SUBSTITUTION}"
 WEB_ADDRESS = Reads(_web_address, "http:// or https://, HOST and PATH", {"type": "string", "pattern": _WEB_PATTERN})
+TRACES_ADDRESS = Reads(
+    _traces_address,
+    "http:// or https://, HOST:PORT and PATH (default /v1/traces)",
+    {"type": "string", "pattern": _WEB_PATTERN},
+)
 API_ADDRESS = Reads(_api_address, "http:// or https:// and HOST:PORT", {"type": "string", "pattern": _WEB_PATTERN})
 
 

@@ -21,8 +21,11 @@ def definition(file: models.File, pages: Mapping[str, Mapping[str, str]]) -> mod
         workers=file.workers,
         trusted_proxies=file.trusted_proxies,
         limits=model.Limits(**dict(file.limits)),
-        log=model.Log(**dict(file.log)),
+        log=model.Log(file.log.access, file.log.level),
+        log_file=file.log.file,
+        access_file=file.log.access_file,
         dns=model.Dns(**dict(file.dns)),
+        tracing=model.Tracing(**dict(file.tracing)) if file.tracing is not None else None,
     )
     services = {name: _service(name, one, pages.get(name, {})) for name, one in file.services.items()}
     return model.Definition(settings, services, releasing(file))

@@ -20,6 +20,7 @@ from gatekeeper.config.addresses import (
     SERVER_NAME,
     SOCKET,
     TCP_ADDRESS,
+    TRACES_ADDRESS,
     UNIT,
 )
 from gatekeeper.config.base import Many, Model, OrOff, TextOrMapping, key
@@ -113,10 +114,19 @@ class Limits(Model):
 
 
 class Log(Model):
-    """What is written to standard output."""
+    """What is written, and where: without a file to standard output."""
 
     access: Annotated[str, choice("json", "combined", "off")] = key("json", "Form of the access log.")
     level: Annotated[str, choice("debug", "info", "warning", "error")] = key("info", "Least severity that is logged.")
+    file: Annotated[str, FILE] | None = key(None, "File of events and messages; opened anew on SIGUSR1.")
+    access_file: Annotated[str, FILE] | None = key(None, "File of the access log; opened anew on SIGUSR1.")
+
+
+class Tracing(Model):
+    """Spans of requests, to a collector of OpenTelemetry."""
+
+    otlp: Annotated[str, TRACES_ADDRESS] = Field(description="http:// or https:// address of OTLP by HTTP.")
+    sample: Annotated[float, percent(0, 100)] = key("1%", "Part of the traces begun here that is kept.")
 
 
 class Backend(TextOrMapping):
@@ -270,8 +280,9 @@ class File(Model):
     workers: Annotated[int, whole(1, 256, "auto")] = key("auto", "Data-plane processes; auto: one per core.")
     trusted_proxies: _Networks = key([], "Networks whose X-Forwarded-* and Forwarded fields are believed.")
     limits: Limits = key({}, "Bounds on what one client may send.")
-    log: Log = key({}, "What is written to standard output.")
+    log: Log = key({}, "What is written, and where.")
     dns: Dns = key({}, "Host names of backends.")
+    tracing: Tracing | None = key(None, "Where spans of requests go. Without this key nowhere.")
     plans: dict[_Name, Plan] = key({}, "What releases do in which order, by name.")
     releases: dict[_Name, Group] = key({}, "Services that are released as one, by a name of their own.")
     freeze: Freezes = key([], "When no release may begin or take a step.")

@@ -40,6 +40,7 @@ _LEVELS: Final = {
             "certificate_expiring",
             "dns_failed",
             "judge_log_failed",
+            "logs_kept",
             "notify_failed",
             "tripped",
             "undone",

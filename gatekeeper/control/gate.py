@@ -32,6 +32,7 @@ from gatekeeper.control.keyring import Keyring
 from gatekeeper.control.succession.estate import Estate
 from gatekeeper.control.succession.given import Gifts
 from gatekeeper.control.succession.inheritance import leave_counters, take_counters
+from gatekeeper.control.tracing import Exporter
 from gatekeeper.core.model import BackendTls, HealthCheck, State, Version
 from gatekeeper.telemetry.block import Block
 from gatekeeper.telemetry.carry import Ledger
@@ -92,6 +93,7 @@ class Gate:
         self.restarts = self._estate.restarts
         """Workers replaced by earlier programs."""
         self.keyring = Keyring(tell, self._send_credentials, clock)
+        self.exporter = Exporter(lambda: self._state.settings)
         self.window = Window(self.ledger.all, self.slots.names)
 
     # Set by ``open``, in this order.
@@ -145,9 +147,12 @@ class Gate:
         self.monitor.adopt(self._estate.picture)
         for service, version, cause, count in self._estate.counters.get("ejections", ()):
             self.monitor.ejections[service, version, cause] = count
+        self.exporter.exported, self.exporter.dropped = self._estate.counters.get("spans", (0, 0))
         patience = HANDOVER_ROUND_SECONDS if self._estate.pid else FIRST_ROUND_SECONDS
         if not await self.monitor.first_round(patience):
             log.warning("some health checks took too long; their backends start as pending")
+        self._stack.push_async_callback(self.exporter.stop)
+        self.exporter.start()
         self._stack.push_async_callback(self.fleet.kill)
         await self.fleet.start(self._state, self.monitor.picture(), self.keyring.material)
         self._stack.push_async_callback(self.departures.stop)
@@ -232,7 +237,10 @@ class Gate:
         estate = leave_counters(self.ledger, self.slots, {each.index: each.pid for each in self.fleet.view()})
         estate.drain = self.drain_seconds
         estate.restarts = self.restarts + sum(worker.restarts for worker in self.fleet.view())
-        estate.counters = {"ejections": [[*key, count] for key, count in self.monitor.ejections.items()]}
+        estate.counters = {
+            "ejections": [[*key, count] for key, count in self.monitor.ejections.items()],
+            "spans": [self.exporter.exported, self.exporter.dropped],
+        }
         estate.picture = self.monitor.picture()
         estate.sockets = self.listeners.given()
         return estate
@@ -272,8 +280,8 @@ class Gate:
         return max((each.definition.timeouts.drain for each in self._state.services.values()), default=0.0)
 
     def troubles(self) -> list[str]:
-        """What is wrong with certificates and host names, in words."""
-        return [*self.keyring.troubles(), *self.monitor.resolver.troubles()]
+        """What is wrong with certificates, host names and traces, in words."""
+        return [*self.keyring.troubles(), *self.monitor.resolver.troubles(), *self.exporter.troubles()]
 
     def view(self, state: State, problems: int) -> View:
         workers = self.fleet.view()
@@ -286,6 +294,7 @@ class Gate:
             ejections=self.monitor.ejections,
             memory=[int(worker.load.get("rss", 0)) for worker in workers],
             problems=problems,
+            spans=(self.exporter.exported, self.exporter.dropped),
         )
 
     def workers(self) -> Sequence[Mapping[str, Any]]:
@@ -301,7 +310,9 @@ class Gate:
             self._told()
 
     def _hear_recorded(self, pid: int, message: Message) -> None:
-        if self.recorded is not None:
+        if message["type"] == "spans":
+            self.exporter.hear(message["spans"])
+        elif self.recorded is not None:
             self.recorded(pid, message)
 
     def _answered(self, service: str, version: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The supervisor's log: one JSON object a line on standard output, written by a thread of its own.
+"""The supervisor's log: one JSON object a line on standard output or in a file, written by a thread of its own.
 
 What was logged with an ``event`` (``control.feed``) becomes a line of type ``event``, everything else one of type
 ``log``; the workers write lines of type ``access`` beside them. A reader that stalls stalls the thread and nobody
@@ -7,12 +7,15 @@ else: beyond QUEUE lines the newest are dropped, and the next line that gets thr
 
 import json
 import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any, Final
+
+from gatekeeper.telemetry.logfile import LogFile, why_not
 
 MAX_LINE: Final = 4096
 """PIPE_BUF of Linux: up to this size a write to a pipe is atomic, so lines of several processes do not mix."""
@@ -44,6 +47,7 @@ class Lines(logging.Formatter):
 
 
 def _line(head: dict[str, Any], body: dict[str, Any]) -> str:
+    body = {key: value for key, value in body.items() if key not in head}  # what stands there is nobody else's to say
     line = json.dumps({**head, **body}, default=str)
     if len(line) >= MAX_LINE:
         # The whole of it is in the store and in the events; here it must stay one line that a pipe takes in one piece.
@@ -68,15 +72,24 @@ def _time(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{milliseconds:03d}Z"
 
 
+@dataclass(slots=True)
+class _Reopen:
+    path: str
+    done: "Future[str]" = field(default_factory=Future)
+
+
 class LogWriter(logging.Handler):
     """Takes records from any thread without waiting; writes them in its own."""
 
     def __init__(self, write: Callable[[bytes], None] | None = None) -> None:
-        """``write`` takes one line and may block and raise OSError; without one, lines go to descriptor 1."""
+        """``write`` takes one line and may block and raise OSError; without one, lines go to descriptor 1, or to the
+        file last named to ``reopen``.
+        """
         super().__init__()
         self.setFormatter(Lines())
-        self._write = write or _to_stdout
-        self._queue: queue.Queue[str | None] = queue.Queue(QUEUE)
+        self.file = LogFile()
+        self._write = write or self.file.write
+        self._queue: queue.Queue[str | _Reopen | None] = queue.Queue(QUEUE)
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -92,6 +105,18 @@ class LogWriter(logging.Handler):
         except queue.Full:
             self._dropped += 1
 
+    def reopen(self, path: str) -> "Future[str]":
+        """Let what comes from now on go to the file at ``path``, opened anew, and what came before to the old one.
+
+        Done with "", or with the reason why the old file goes on. Never waits.
+        """
+        asked = _Reopen(path)
+        try:
+            self._queue.put_nowait(asked)
+        except queue.Full:
+            asked.done.set_result(f"{path}: not opened anew: {QUEUE} lines wait to be written to the old one")
+        return asked.done
+
     def close(self) -> None:
         """Write what is left, for at most CLOSE_SECONDS."""
         if self._thread.is_alive():
@@ -105,11 +130,22 @@ class LogWriter(logging.Handler):
 
     def _run(self) -> None:
         while (line := self._queue.get()) is not None:
+            if isinstance(line, _Reopen):
+                self._reopen(line)
+                continue
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
                 head = {"type": "log", "time": _time(time.time()), "level": "warning", "logger": "gatekeeper.logs"}
                 self._put(_line(head, {"message": f"{dropped} lines dropped: nobody read the log"}))
             self._put(line)
+
+    def _reopen(self, asked: "_Reopen") -> None:
+        try:
+            self.file.reopen(asked.path)
+        except OSError as error:
+            asked.done.set_result(why_not(asked.path, error))
+        else:
+            asked.done.set_result("")
 
     def _put(self, line: str) -> None:
         try:
@@ -118,14 +154,13 @@ class LogWriter(logging.Handler):
             self._dropped += 1
 
 
-def _to_stdout(data: bytes) -> None:
-    while data:
-        data = data[os.write(1, data) :]
-
-
-def start_logging(level: str) -> LogWriter:
-    """Send everything from ``level`` (``debug``, ``info``, ``warning``, ``error``) up to standard output as JSON."""
+def start_logging(level: str, path: str | None = None) -> LogWriter:
+    """Send everything from ``level`` (``debug``, ``info``, ``warning``, ``error``) up to standard output as JSON, or to
+    the file at ``path``. Raises OSError when that cannot be opened.
+    """
     writer = LogWriter()
+    if path is not None:
+        writer.file.reopen(path)  # before the first line: nobody else touches it yet
     root = logging.getLogger()
     root.handlers[:] = [writer]
     set_level(level)

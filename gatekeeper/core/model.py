@@ -18,7 +18,7 @@ from enum import StrEnum
 from gatekeeper.core.health import Ejection, HealthCheck, Trip
 from gatekeeper.core.release.model import Promoted, Release
 from gatekeeper.core.release.plan import Releasing
-from gatekeeper.core.settings import Dns, KeyPair, Limits, Listener, ListenerTls, Log, Role, Settings, User
+from gatekeeper.core.settings import Dns, KeyPair, Limits, Listener, ListenerTls, Log, Role, Settings, Tracing, User
 
 __all__ = [
     "Backend",
@@ -54,6 +54,7 @@ __all__ = [
     "StickyMode",
     "Testers",
     "Timeouts",
+    "Tracing",
     "Trip",
     "Tripped",
     "Undo",

@@ -12,6 +12,8 @@ _AT_START_ONLY = {
     "admin_tokens": "admin.tokens",
     "state": "state",
     "workers": "workers",
+    "log_file": "log.file",
+    "access_file": "log.access_file",
 }
 """Their names here and their keys in the file."""
 

@@ -81,6 +81,14 @@ class Dns:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracing:
+    """``otlp`` is the collector's address for traces by HTTP, ``sample`` the part (0..1) of new traces that is kept."""
+
+    otlp: str
+    sample: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What is not about one service. ``listen`` are ``HOST:PORT`` (IPv6 in brackets) or ``unix:/PATH`` texts."""
 
@@ -98,4 +106,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     limits: Limits = Limits()
     log: Log = Log()
+    log_file: str | None = None
+    """Where events and messages go; None: standard output. The same of ``access_file`` and the access log."""
+    access_file: str | None = None
+    tracing: Tracing | None = None
     dns: Dns = Dns()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatekeeper.dataplane.dockets import Sampler
     from gatekeeper.dataplane.downstream import Downstream
     from gatekeeper.dataplane.plane import Snapshot
+    from gatekeeper.dataplane.tracing import Trace
     from gatekeeper.dataplane.upstream import Upstream
 
 monotonic = time.monotonic
@@ -62,6 +63,8 @@ class Ending:
     place: "Place | Sampler | None" = None
     """Who is to know when its first attempt is over, and does not know yet."""
     error: Source | None = None
+    trace: "Trace | None" = None
+    """Its trace, where we have a part in it."""
     leave_by = float("inf")
     """When its version's time is over, monotonic seconds: then it is ended."""
 
@@ -202,3 +205,5 @@ class Ending:
             self.place.end(self, now)
         if plane.log.enabled:
             note_exchange(self, now, waited)
+        if self.trace is not None and self.trace.sampled and plane.tracer is not None:
+            plane.tracer.end(self, now, waited)

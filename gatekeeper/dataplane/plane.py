@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gatekeeper.channel import Message
-from gatekeeper.core.model import Settings, State
+from gatekeeper.core.model import Settings, State, Tracing
 from gatekeeper.core.networks import Networks
 from gatekeeper.core.routing import RoutingTable, ServiceRoute, compile  # noqa: A004 - the field's word for it
 from gatekeeper.dataplane.departure import Departure, Report
@@ -24,6 +24,7 @@ from gatekeeper.dataplane.ids import Ids
 from gatekeeper.dataplane.replies import local_reply
 from gatekeeper.dataplane.retry import Budget
 from gatekeeper.dataplane.roster import Ages, Roster, States
+from gatekeeper.dataplane.tracing import Tracer
 from gatekeeper.errors import Fault
 from gatekeeper.http1.memory import Memory
 from gatekeeper.http1.request import RequestFields
@@ -127,6 +128,8 @@ class Plane:
         self.finished = 0
         self.in_flight = 0
         self.ids = Ids()
+        self.tracer: Tracer | None = None
+        """None while no collector is named."""
         self.request_fields: Memory[RequestFields] = Memory()
         self.response_heads: Memory[ResponseHead] = Memory()
         self.max_fields = 0
@@ -146,7 +149,16 @@ class Plane:
         self.most_clients = max_clients()
         self.max_connections = min(share, self.most_clients)
         self.scarce = Refusal.CONNECTION_LIMIT if self.max_connections == share else Refusal.DESCRIPTORS
+        self._trace(settings.tracing)
         self._trusted = Networks(settings.trusted_proxies) if settings.trusted_proxies else None
+
+    def _trace(self, wanted: Tracing | None) -> None:
+        if (None if self.tracer is None else self.tracer.share) == (None if wanted is None else wanted.sample):
+            return
+        if self.tracer is not None:
+            rows, lost = self.tracer.take()
+            self.recorder.spans_dropped(len(rows) + lost)
+        self.tracer = None if wanted is None else Tracer(self.ids, wanted.sample)
 
     def trusts(self, address: str) -> bool:
         """Whether forwarding fields from this peer are believed; "" is one on a unix socket, whose mode decides."""

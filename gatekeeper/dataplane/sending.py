@@ -35,6 +35,8 @@ class Sending(Ending):
         place = plane.places[decision.version.slot]
         if place is not None:
             self.place = place
+        if plane.tracer is not None:
+            self.trace = plane.tracer.begin(self.head.fields.traceparent)
         if decision.unavailable:
             self.fail(Fault.FORCED_UNAVAILABLE if decision.forced else Fault.UNAVAILABLE)
         else:
@@ -93,6 +95,8 @@ class Sending(Ending):
         self.sent_at = now
         self.turn = downstream.plane.turns
         head = outgoing_head(self.head, downstream.client, self.decision, self._ids(), upstream.backend)
+        if self.trace is not None and self.trace.parent:
+            head = self.trace.adopt(head)
         held = self.held
         if held is None:
             downstream.plane.write(transport, head)
@@ -109,20 +113,21 @@ class Sending(Ending):
     def _ids(self) -> tuple[bytes, ...]:
         """Field lines, in pieces, that identify the request: a client's own id and trace pass, others are made here.
 
-        Flags 01: a backend's parent-based sampler then does what it does without a proxy in front.
+        Flags 01 where we trace nothing: a backend's parent-based sampler then does what it does without a proxy in
+        front.
         """
         fields = self.head.fields
         if fields.request_id and fields.traceparent:
             return ()
         ids = self.downstream.plane.ids
-        span = ids.span()
+        span, flags = (ids.span(), b"-01\r\n") if self.trace is None else (self.trace.span, self.trace.flags)
         if fields.request_id:
-            return (b"traceparent: 00-", ids.prefix, span, b"-", span, b"-01\r\n")
+            return (b"traceparent: 00-", ids.prefix, span, b"-", span, flags)
         # Further tries of a request keep its id.
         own = self.request_id = self.request_id or ids.prefix + span
         if fields.traceparent:
             return (b"X-Request-Id: ", own, b"\r\n")
-        return (b"X-Request-Id: ", own, b"\r\ntraceparent: 00-", own, b"-", span, b"-01\r\n")
+        return (b"X-Request-Id: ", own, b"\r\ntraceparent: 00-", own, b"-", span, flags)
 
     # When a try fails
 

@@ -6,6 +6,7 @@ a state and the first picture of the backends. When the supervisor goes away, it
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -161,6 +162,8 @@ class Worker:
         elif kind == "judge":
             if self._plane is not None:
                 self._plane.judge(message["cases"])
+        elif kind == "reopen":
+            self._reopen_log(message["serial"])
         elif kind == "leave":
             self._leave(message["service"], message["version"], float(message["seconds"]))
         elif kind == "drain":
@@ -180,6 +183,8 @@ class Worker:
             workers = state.settings.workers or len(os.sched_getaffinity(0))
             self._plane = Plane(asyncio.get_running_loop(), self._recorder, self._log, workers=workers)
             self._spawn(self._plane.run_sweeps(self._flush))
+            if state.settings.access_file is not None:
+                self._log.reopen(state.settings.access_file, _told)
         if self._state is None or self._state.settings.log != state.settings.log:
             self._log.set_format(state.settings.log.access)
         self._state, self._table, self._slots_of = state, table, slots
@@ -203,6 +208,19 @@ class Worker:
             why = str(error)
         self._control.send({"type": "credentials_taken", "serial": message["serial"], "why": why})
 
+    def _reopen_log(self, serial: str) -> None:
+        loop = asyncio.get_running_loop()
+
+        def done(why: str) -> None:  # in the log's thread
+            with contextlib.suppress(RuntimeError):  # this process ends, and its loop was faster
+                loop.call_soon_threadsafe(self._control.send, {"type": "reopened", "serial": serial, "why": why})
+
+        path = None if self._state is None else self._state.settings.access_file
+        if path is None:
+            done("")
+        else:
+            self._log.reopen(path, done)
+
     def _merge(self, message: Message) -> tuple[State, dict[str, dict[str, int]]]:
         base = message["base"]
         if base is None:
@@ -225,8 +243,22 @@ class Worker:
                 slots[name] = entry["slots"]
         return State(message["revision"], settings, services), slots
 
+    def _send_spans(self) -> None:
+        """What was traced lately; nobody waits for a supervisor that does not read, or for one that is gone."""
+        tracer = None if self._plane is None else self._plane.tracer
+        if tracer is None:
+            return
+        rows, lost = tracer.take()
+        if rows and (self._orphan or self._control.behind):
+            lost += len(rows)
+        elif rows:
+            self._control.send({"type": "spans", "spans": rows})
+        if lost:
+            self._recorder.spans_dropped(lost)
+
     def _flush(self) -> None:
         self._log.flush()
+        self._send_spans()
         if self._plane is not None:
             self._recorder.lag(self._plane.lag)
             if rows := self._plane.backends.outcomes():
@@ -312,6 +344,7 @@ class Worker:
         drained = {"type": "drained", "cut": plane.in_flight, "finished": plane.finished - before}
         for departure in plane.departures:
             departure.cut()
+        self._send_spans()
         self._control.send(drained)
         for connection in list(plane.connections):
             connection.transport.abort()
@@ -324,6 +357,11 @@ class Worker:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _told(why: str) -> None:
+    if why:
+        complain(f"the access log goes to standard output: {why}")
 
 
 def _service(message: Message, known: ServiceState | None) -> ServiceState:

@@ -91,9 +91,9 @@ class RequestFields:
         self.prepared: tuple[object, object, bytes] | None = None
         self.decided: tuple[object, Any] | None = None
         self.authority: bytes | None = None
-        self.cookie = self.force = self.pass_token = self.request_id = self.host = self.upgrade = b""
+        self.cookie = self.force = self.pass_token = self.traceparent = self.request_id = self.host = self.upgrade = b""
         self.forwarded_for = self.forwarded_proto = self.forwarded_host = self.expect = self.framing = b""
-        self.traceparent = self.proxied = self.te_trailers = self.cookie_apart = self.forwarded = False
+        self.proxied = self.te_trailers = self.cookie_apart = self.forwarded = False
         self.close = self.keep_alive = self.tracestate = False
         self.max_forwards = -1
         kept = lines.copy()
@@ -143,7 +143,7 @@ class RequestFields:
         if name == b"traceparent":
             if self.traceparent or not _TRACEPARENT.fullmatch(value):
                 return False  # repeated or malformed: restarted, as W3C Trace Context 3.2 asks
-            self.traceparent = True
+            self.traceparent = value
             return True
         if name == b"tracestate":
             self.tracestate = True

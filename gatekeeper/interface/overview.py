@@ -7,8 +7,10 @@ from typing import Any
 from gatekeeper.interface import render, verdict_view
 from gatekeeper.interface.failures import objects
 
-COLUMNS = ("service", "stable", "version", "weight", "share", "requests/s", "errors", "p50/p99 ms", "backends")
-RIGHT = frozenset({"weight", "share", "requests/s", "errors", "p50/p99 ms", "backends"})
+COLUMNS = (
+    "service", "stable", "version", "weight", "share", "req/s", "errors", "p50/95/99 ms", "in flight", "backends",
+)  # fmt: skip
+RIGHT = frozenset(COLUMNS[3:])
 
 
 def picture(data: Mapping[str, Any]) -> list[render.Part]:
@@ -49,13 +51,14 @@ def table(data: Mapping[str, Any]) -> render.Table:
     return render.Table(COLUMNS, rows, RIGHT)
 
 
-def _live(details: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
+def _live(details: Mapping[str, Any]) -> tuple[str, ...]:
     live = details.get("live") or {}
     return (
         render.percent(live.get("share")),
         render.rate(live.get("rate")),
         render.percent(live.get("errors")),
-        latency(live, "p50", "p99"),
+        latency(live, "p50", "p95", "p99"),
+        render.number(live.get("in_flight")),
         backends(details),
     )
 
@@ -119,6 +122,8 @@ def _released(service: Mapping[str, Any]) -> list[str]:
         lines.append(f"{name} release {release.get('id')} is {release.get('headline')}{waiting}")
         if verdict := release.get("verdict"):
             lines.append(f"{name} {verdict_view.line(verdict)}")
+            if verdict_view.nearness(verdict) is not None and "odds against" not in str(verdict.get("sentence")):
+                lines.append(f"{name} {verdict_view.against(verdict)}")
     if kept := service.get("retained"):
         until = render.moment(kept.get("until"))
         lines.append(f"{name} {kept.get('version')} is kept until {until}: gatekeeper rollback {name} brings it back")

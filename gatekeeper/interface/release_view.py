@@ -37,7 +37,8 @@ def watched(data: Document, again: str) -> list[render.Part]:
     """What changes while one looks at it; the first lines say most, and the others may not fit a terminal."""
     log = _log(objects(data.get("log")), float(data["now"]), LOG_LINES_WATCHED)
     failed = outputs(objects(data.get("checks")))
-    return [title(data), *situation(data, again), "", timeline(data), *failed, *log, *_allowed(data, again)]
+    bars = [*_way(data), *_against(data)]
+    return [title(data), *situation(data, again), *bars, "", timeline(data), *failed, *log, *_allowed(data, again)]
 
 
 def _allowed(data: Document, again: str) -> list[str]:
@@ -91,6 +92,46 @@ def _hold(hold: Document, now: float) -> str:
         end = "" if hold.get("counts") else "; paused, it does not count"
     said = f"held for {render.duration(over)} of {render.duration(seconds)}"
     return f"{bar(over / seconds if seconds else 1.0)} {said}{end}"
+
+
+def _way(data: Document) -> list[str]:
+    """How far it is: by the time of its holds, or by its steps where it holds nowhere."""
+    stages = objects(data.get("timeline"))
+    if not data.get("active") or not stages:
+        return []
+    over = float((data.get("hold") or {}).get("over") or 0)
+    holds = [float(stage.get("hold") or 0) for stage in stages]
+    taken = [stage.get("from") is not None and stage.get("to") is None for stage in stages]
+    # What was skipped of a hold is not ahead any more: a step that is behind counts whole.
+    done = [
+        hold if _behind(stage) else min(hold, over) * now for stage, hold, now in zip(stages, holds, taken, strict=True)
+    ]
+    whole, past = sum(holds), sum(done)
+    if whole:
+        left = render.duration(whole - past)
+        return [f"{bar(past / whole)} {_percent(past, whole)} of its time; {left} of holds left"]
+    steps = sum(1 for stage in stages if _behind(stage) or stage.get("from") is not None)
+    return [f"{bar(steps / len(stages))} {_percent(steps, len(stages))} of its steps"]
+
+
+def _behind(stage: Document) -> bool:
+    return stage.get("to") is not None or stage.get("state") in {"done", "left_out"}
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{int(100 * part / whole)} %"
+
+
+def _against(data: Document) -> list[str]:
+    """The judge's odds on the way to a rollback; of each service where there are several."""
+    verdicts = objects(data.get("verdicts"))
+    found = [(verdict_view.nearness(one), verdict_view.brief(one), str(one.get("service"))) for one in verdicts]
+    several = len(found) > 1
+    return [
+        render.clean(f"{bar(near)} {f'{service}: ' if several else ''}{said}")
+        for near, said, service in found
+        if near is not None
+    ]
 
 
 def bar(part: float) -> str:

@@ -1,7 +1,7 @@
 """What the judge says, and what that rests on, as people read it; from the API's documents alone."""
 
 from collections.abc import Iterator, Mapping
-from math import exp
+from math import exp, log
 from typing import Any
 
 from gatekeeper.interface import render, when
@@ -102,7 +102,20 @@ def brief(verdict: Document) -> str:
     """``suspicious, odds against luck 23 : 1, rolls back at 100 : 1``."""
     if verdict.get("odds") is None or verdict.get("bar") is None:
         return kind(verdict)
-    return f"{kind(verdict)}, odds against luck {odds(verdict['odds'])}, rolls back at {float(verdict['bar']):g} : 1"
+    return f"{kind(verdict)}, {against(verdict)}"
+
+
+def against(verdict: Document) -> str:
+    """``odds against luck 23 : 1, rolls back at 100 : 1``."""
+    return f"odds against luck {odds(verdict['odds'])}, rolls back at {float(verdict['bar']):g} : 1"
+
+
+def nearness(verdict: Document) -> float | None:
+    """How near the odds are to the bar, 0 to 1, as the logarithms are: evidence adds up there. None: not known."""
+    value, bar = verdict.get("odds"), verdict.get("bar")
+    if value is None or bar is None or float(bar) <= 1:
+        return None
+    return min(1.0, max(0.0, log(max(1.0, float(value))) / log(float(bar))))
 
 
 def odds(value: float, least: str = "none") -> str:

@@ -5,13 +5,12 @@ are formatted (about 3 us a line) and handed to the writer thread as one chunk. 
 stalls that thread alone: chunks wait up to MAX_WAITING bytes, then lines are dropped and counted, and traffic goes on.
 """
 
-import os
-import select
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from gatekeeper.telemetry.logfile import LogFile, why_not
 from gatekeeper.telemetry.logline import MAX_LINE, Entry, Format, combined_line, json_line
 
 BATCH: Final = 128
@@ -31,7 +30,8 @@ class AccessLog:
     """``add``, ``flush`` and ``close`` belong to one thread, the loop's.
 
     ``write`` takes whole lines, at most MAX_LINE bytes or one line at a time, and may block and raise OSError; without
-    one, lines go to the descriptor ``fd``. ``dropped`` is called from ``flush`` and ``close`` with a number of lines.
+    one, lines go to the descriptor ``fd``, or to the file last named to ``reopen``. ``dropped`` is called from
+    ``flush`` and ``close`` with a number of lines.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class AccessLog:
     ) -> None:
         """``fmt`` is ``json``, ``combined`` or ``off``; raises ValueError for another."""
         self._dropped = dropped or (lambda _lines: None)
-        self._write = write or _descriptor_writer(fd)
+        self._file = LogFile(fd)
+        self._write = write or self._file.write
         self._pending: list[Entry] = []
         self._writer: _Writer | None = None
         self._format: Format | None = None
@@ -63,6 +64,26 @@ class AccessLog:
         self._format = _FORMATS.get(fmt)
         if self._format is not None and self._writer is None:
             self._writer = _Writer(self._write)
+
+    def reopen(self, path: str, done: Callable[[str], None]) -> None:
+        """Let what comes from now on go to the file at ``path``, opened anew, and what came before to the old one.
+
+        Opening a file may take its time, so the writer does it when it has come so far. ``done`` is then called in
+        that thread: with "", or with the reason why the old file goes on.
+        """
+
+        def change() -> None:
+            try:
+                self._file.reopen(path)
+            except OSError as error:
+                done(why_not(path, error))
+            else:
+                done("")
+
+        self.flush()
+        if self._writer is None:
+            self._writer = _Writer(self._write)
+        self._writer.ask(change)
 
     def add(
         self,
@@ -139,7 +160,8 @@ class _Writer:
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
-        self._chunks: deque[list[bytes]] = deque()  # bounded by who hands over: see ``waiting``
+        # Lines are bounded by who hands them over, see ``waiting``; what is asked by how seldom it is.
+        self._chunks: deque[list[bytes] | Callable[[], None]] = deque()
         self._ready = threading.Semaphore(0)
         self._stopping = False
         # written by the loop
@@ -170,6 +192,11 @@ class _Writer:
         self._chunks.append(lines)
         self._ready.release()
 
+    def ask(self, act: Callable[[], None]) -> None:
+        """Let the thread do this between the lines that were handed over before and those after."""
+        self._chunks.append(act)
+        self._ready.release()
+
     def stop(self, timeout: float) -> None:
         self._stopping = True
         self._ready.release()
@@ -179,7 +206,11 @@ class _Writer:
         while True:
             self._ready.acquire()
             while self._chunks:
-                for lines in _pieces(self._chunks.popleft()):
+                chunk = self._chunks.popleft()
+                if callable(chunk):
+                    chunk()
+                    continue
+                for lines in _pieces(chunk):
                     self._put(lines)
             if self._stopping:
                 return
@@ -205,19 +236,3 @@ def _pieces(lines: list[bytes]) -> list[list[bytes]]:
         pieces[-1].append(line)
         room -= len(line)
     return pieces
-
-
-def _descriptor_writer(fd: int) -> Callable[[bytes], None]:
-    """A function that writes all of its argument to ``fd``, also when someone made the descriptor non-blocking."""
-
-    def write(data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            try:
-                rest = rest[os.write(fd, rest) :]
-            except BlockingIOError:
-                poll = select.poll()
-                poll.register(fd, select.POLLOUT)
-                poll.poll()
-
-    return write

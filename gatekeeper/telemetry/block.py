@@ -65,7 +65,7 @@ class Refusal(IntEnum):
 # The header. Cells 3-7 and from 16+REFUSALS on are spare.
 HEADER: Final = 64
 MAGIC, SLOTS, LAYOUT = 0, 1, 2
-ACCEPTED, CLOSED, LOG_DROPPED, REVISION, LAG = 8, 9, 10, 11, 12
+ACCEPTED, CLOSED, LOG_DROPPED, REVISION, LAG, SPANS_DROPPED = 8, 9, 10, 11, 12, 13
 REFUSED: Final = 16
 REFUSALS: Final = 16
 

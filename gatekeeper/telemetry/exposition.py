@@ -11,16 +11,26 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector, CollectorRegistry
 
 from gatekeeper import __version__
 from gatekeeper.core.judge.standing import Standing
 from gatekeeper.core.model import State
 from gatekeeper.telemetry import judged, released
-from gatekeeper.telemetry.block import ACCEPTED, BUCKETS, CLOSED, LAG, LOG_DROPPED, REFUSED, REVISION, Block, Refusal
+from gatekeeper.telemetry.block import (
+    ACCEPTED,
+    BUCKETS,
+    CLOSED,
+    LAG,
+    LOG_DROPPED,
+    REFUSED,
+    REVISION,
+    SPANS_DROPPED,
+    Block,
+    Refusal,
+)
 from gatekeeper.telemetry.slots import Name
+from gatekeeper.telemetry.text import encode
 from gatekeeper.telemetry.totals import OTHER_CODE, Histogram, Totals, read
 from gatekeeper.telemetry.window import Window
 
@@ -50,9 +60,11 @@ class View:
     ejections: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     memory: Sequence[int] = ()
     problems: int = 0
+    spans: tuple[int, int] = (0, 0)
+    """Exported, and dropped on the way from the supervisor."""
 
 
-class Exposition(Collector):
+class Exposition:
     """``blocks`` in the order of worker indexes; ``names`` slot -> (service, version), see ``slots.Slots.names``."""
 
     def __init__(
@@ -74,13 +86,10 @@ class Exposition(Collector):
         self._names = names
         self._view = view
         self._window = window
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(self)
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The whole page and its Content-Type: OpenMetrics where the Accept field asks for it, else Prometheus text."""
-        encoder, content_type = choose_encoder(accept)
-        return encoder(self._registry), content_type
+        return encode(self.collect(), accept)
 
     def collect(self) -> Iterator[Metric]:
         blocks, counted = self._blocks(), self._counted()
@@ -218,6 +227,7 @@ def _workers(blocks: Sequence[Block], counted: Sequence[Block], view: View) -> I
         memory.add_metric((str(index),), size)
     refused = CounterMetricFamily("gatekeeper_refused", "Connections turned away.", labels=("reason",))
     accepted = closed = dropped = 0
+    exported, lost = view.spans
     for index, block in enumerate(blocks):
         revision.add_metric((str(index),), block.integers[REVISION])
         lag.add_metric((str(index),), block.doubles[LAG])
@@ -226,6 +236,7 @@ def _workers(blocks: Sequence[Block], counted: Sequence[Block], view: View) -> I
         closed += block.integers[CLOSED]
         accepted += block.integers[ACCEPTED]
         dropped += block.integers[LOG_DROPPED]
+        lost += block.integers[SPANS_DROPPED]
     for reason in Refusal:
         refused.add_metric((reason.label,), sum(block.integers[REFUSED + reason] for block in counted))
     yield from (revision, lag, memory, refused)
@@ -234,3 +245,7 @@ def _workers(blocks: Sequence[Block], counted: Sequence[Block], view: View) -> I
     yield CounterMetricFamily(
         "gatekeeper_access_log_dropped", "Access log lines given up because nobody took them.", value=dropped
     )
+    spans = CounterMetricFamily("gatekeeper_spans", "Spans of traces, by what became of them.", labels=("outcome",))
+    spans.add_metric(("exported",), exported)
+    spans.add_metric(("dropped",), lost)
+    yield spans

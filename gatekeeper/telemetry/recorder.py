@@ -28,6 +28,7 @@ from gatekeeper.telemetry.block import (
     REFUSED,
     RETRIES,
     REVISION,
+    SPANS_DROPPED,
     STRIDE,
     SUM,
     TUNNEL_RECEIVED,
@@ -164,6 +165,10 @@ class Recorder:
     def log_dropped(self, lines: int) -> None:
         """Access log lines given up because nobody took them."""
         self._integers[LOG_DROPPED] += lines
+
+    def spans_dropped(self, count: int) -> None:
+        """Spans of traces given up because nobody took them."""
+        self._integers[SPANS_DROPPED] += count
 
     def revision(self, number: int) -> None:
         """The revision this worker routes by."""

@@ -7,10 +7,9 @@ import threading
 import pytest
 
 from benchmarks import dashboards
-from benchmarks.contestants import Ports
 from benchmarks.dashboards import PAGE_LIMIT, PHASES, Cost, Played, configuration, markdown
 from benchmarks.pages import Page, Reading, opened
-from benchmarks.processes import BenchmarkError
+from benchmarks.processes import BenchmarkError, Ports
 from gatekeeper.config import load_file
 from gatekeeper.control.api.admin import Admin
 from gatekeeper.control.api.auth import Actor

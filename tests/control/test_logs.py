@@ -45,6 +45,12 @@ def test_a_message_carries_its_extras(lines):
     }
 
 
+def test_what_an_event_carries_does_not_take_the_place_of_what_every_line_has(lines):
+    event = {"id": 7, "at": 0.25, "kind": "notify_failed", "event": "split", "type": "x", "level": "y"}
+    (line,) = lines(lambda log: log.warning("x", extra={"event": event}))
+    assert (line["type"], line["event"], line["level"]) == ("event", "notify_failed", "warning")
+
+
 def test_an_event_is_a_line_of_its_own_kind_dated_when_it_happened(lines):
     event = {"id": 7, "at": 0.25, "kind": "split", "revision": 3, "actor": "anna"}
     (line,) = lines(lambda log: log.info("split", extra={"event": event}))
@@ -126,3 +132,29 @@ def test_a_reader_that_left_ends_nothing():
     logger.info("x")
     logger.info("y")
     writer.close()
+
+
+def test_a_file_is_opened_anew_between_two_lines(tmp_path):
+    path = tmp_path / "log"
+    writer = LogWriter()
+    log = logger_to(writer)
+    assert writer.reopen(str(path)).result(5) == ""
+    log.warning("one")
+    assert writer.reopen(str(path)).result(5) == ""
+    path.rename(tmp_path / "old")
+    log.warning("two")
+    assert writer.reopen(str(path)).result(5) == ""
+    log.warning("three")
+    writer.close()
+    assert [json.loads(line)["message"] for line in (tmp_path / "old").read_text().splitlines()] == ["one", "two"]
+    assert [json.loads(line)["message"] for line in path.read_text().splitlines()] == ["three"]
+
+
+def test_a_file_that_cannot_be_opened_keeps_the_old_one_and_says_why(tmp_path):
+    writer = LogWriter()
+    log = logger_to(writer)
+    writer.reopen(str(tmp_path / "log")).result(5)
+    assert writer.reopen(str(tmp_path)).result(5).endswith("cannot be opened for writing: Is a directory")
+    log.warning("still")
+    writer.close()
+    assert json.loads((tmp_path / "log").read_text())["message"] == "still"

@@ -86,6 +86,8 @@ WELL = {
     name("gatekeeper_refused_total", 'reason="connection_limit"'): always(4),
     name("gatekeeper_refused_total", 'reason="tls"'): rising(4),
     name("gatekeeper_access_log_dropped_total"): always(9),
+    name("gatekeeper_spans_total", 'outcome="dropped"'): always(9),
+    name("gatekeeper_spans_total", 'outcome="exported"'): rising(30),
 }  # fmt: skip
 
 
@@ -141,6 +143,7 @@ CASES = {
     "GatekeeperWorkerBehind": ({name("gatekeeper_worker_revision", 'worker="0"'): always(6)}, 0.5),
     "GatekeeperWorkerBusy": ({name("gatekeeper_worker_lag_seconds", 'worker="0"'): always(0.3)}, 2),
     "GatekeeperProblems": ({name("gatekeeper_problems"): always(1)}, 0.5),
+    "GatekeeperSpansDropped": ({name("gatekeeper_spans_total", 'outcome="dropped"'): rising(3)}, 1),
     "GatekeeperLogDropped": ({name("gatekeeper_access_log_dropped_total"): rising(30)}, 0),
 }  # fmt: skip
 

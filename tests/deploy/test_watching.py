@@ -38,7 +38,7 @@ def exposed():
 
 
 EXPOSED = exposed()
-FIXED = re.compile(r"^\| `(state|verdict|source|reason|kind|forced)` \| (.*) \|$", re.MULTILINE)
+FIXED = re.compile(r"^\| `(state|verdict|source|reason|kind|forced|outcome)` \| (.*) \|$", re.MULTILINE)
 VALUES = {label: set(re.findall(r"`(\w+)`", values)) for label, values in FIXED.findall(HANDBOOK)}
 
 
@@ -97,6 +97,12 @@ def test_every_alert_says_what_it_means_and_what_to_do_and_how_bad_it_is():
         assert name.startswith("Gatekeeper")
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
         assert set(rule["annotations"]) == {"summary", "description"}, name
+
+
+def test_the_handbook_has_every_alert_and_no_other():
+    section = (ROOT / "docs" / "operations.md").read_text().partition("## What to alert on")[2].partition("\n## ")[0]
+    named = re.findall(r"`(Gatekeeper\w+)`", section)
+    assert sorted(named) == sorted(ALERTS)
 
 
 def test_the_dashboard_asks_its_variables_and_no_panel_lies_on_another():

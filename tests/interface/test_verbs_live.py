@@ -17,6 +17,8 @@ SHOP = {
                 "rate": 100.0,
                 "share": 0.9,
                 "p50": 0.0021,
+                "p95": 0.009,
+                "in_flight": 3,
                 "p99": 0.0345,
             },
         },
@@ -48,11 +50,11 @@ def test_status_is_one_aligned_row_per_version(admin, gatekeeper):
     assert lines[0].startswith("gatekeeper 0.1.0, pid 7, up ")
     assert lines[0].endswith("revision 17, workers: 1 of 2 ready and up to date")
     assert lines[1].split() == [
-        *("SERVICE", "STABLE", "VERSION", "WEIGHT", "SHARE", "REQUESTS/S", "ERRORS"),
-        *("P50/P99", "MS", "BACKENDS"),
+        *("SERVICE", "STABLE", "VERSION", "WEIGHT", "SHARE", "REQ/S", "ERRORS"),
+        *("P50/95/99", "MS", "IN", "FLIGHT", "BACKENDS"),
     ]
-    assert lines[2].split() == ["shop", "blue", "blue", "90", "90.0%", "100.0", "0.5%", "2.10/34.5", "1/1"]
-    assert lines[3].split() == ["green", "10", "-", "0.0", "-", "-", "1/2"]
+    assert lines[2].split() == ["shop", "blue", "blue", "90", "90.0%", "100.0", "0.5%", "2.10/9.00/34.5", "3", "1/1"]
+    assert lines[3].split() == ["green", "10", "-", "0.0", "-", "-", "-", "1/2"]
     assert lines[4] == "the state file does not take writes: disk full"
     assert lines[5:] == ["shop green http://127.0.0.1:3 ejected: 3 checks failed", "worker 9 is starting"]
     assert {len(line) for line in lines[1:4]} == {len(lines[1])}
@@ -152,3 +154,13 @@ def test_a_release_and_the_version_that_is_kept_after_one_are_said_below():
     )
     assert lines[1].startswith("api v1 is kept until 1970-01-01")
     assert lines[1].endswith(": gatekeeper rollback api brings it back")
+
+
+def test_a_verdict_is_shown_with_its_odds_and_what_means_rollback(admin, gatekeeper):
+    verdict = {"kind": "suspicious", "sentence": "30 failures so far", "odds": 23.0, "bar": 100.0}
+    release = {"id": 3, "headline": "progressing", "verdict": verdict}
+    admin.answer("GET", "/v1/status", {**STATUS, "services": [{**SHOP, "release": release}]})
+    assert "shop odds against luck 23 : 1, rolls back at 100 : 1" in gatekeeper("status")[1].splitlines()
+    verdict["sentence"] = "x; odds against luck 23 : 1, rolls back at 100 : 1"
+    admin.answer("GET", "/v1/status", {**STATUS, "services": [{**SHOP, "release": release}]})
+    assert gatekeeper("status")[1].count("odds against luck") == 1, "it is said once"

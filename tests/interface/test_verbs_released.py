@@ -167,9 +167,12 @@ def test_on_a_terminal_the_hold_is_a_bar_that_grows(admin, gatekeeper, window):
         admin.answer(*LAST, release(hold={**hold, "over": over}))
     code, out, _ = gatekeeper("release", "show", "shop", "--watch")
     assert code == 0
-    empty, half = out.index("held for 0s of 10m"), out.index("held for 5m of 10m")
-    assert out[:empty].count("#") == 0
-    assert out[empty:half].count("#") == release_view.BAR // 2
+    holds = [line for line in out.splitlines() if "held for" in line]
+    assert [line.count("#") for line in holds] == [0, release_view.BAR // 2]
+    way = [line for line in out.splitlines() if "of its time" in line]
+    assert [line.count("#") for line in way] == [8, 16]
+    assert "33 % of its time; 10m of holds left" in way[0]
+    assert "66 % of its time; 5m of holds left" in way[1]
     assert "you may: " in out
 
 
@@ -232,3 +235,39 @@ def test_two_formats_at_once_are_wrong_usage(admin, gatekeeper):
 def test_a_page_of_something_else_is_no_report(admin, gatekeeper):
     admin.answer(*REPORT, text="<html>", content_type="text/html")
     assert gatekeeper("release", "report", "shop")[0] == 3
+
+
+def bars(document):
+    """What one who watches sees of bars: the line, and how much of it is full."""
+    lines = [line for line in release_view.watched(document, "gatekeeper") if isinstance(line, str) and "[" in line]
+    return [(line.split("] ")[1], line.count("#")) for line in lines if line.startswith("[")]
+
+
+@pytest.mark.usefixtures("plain")
+def test_the_odds_are_a_bar_that_is_full_at_the_rollback():
+    verdict = {"service": "shop", "kind": "suspicious", "bar": 100.0}
+    for odds, full in ((0.2, 0), (10.0, 12), (100.0, 24), (1e9, 24)):
+        (found,) = [each for each in bars(release(verdicts=[{**verdict, "odds": odds}])) if "odds" in each[0]]
+        assert found[1] == full
+        assert found[0].startswith("suspicious, odds against luck ")
+        assert found[0].endswith("rolls back at 100 : 1")
+
+
+@pytest.mark.usefixtures("plain")
+def test_of_several_services_each_has_its_bar():
+    verdicts = [{"service": name, "kind": "collecting", "bar": 100.0, "odds": 1.0} for name in ("shop", "cart")]
+    said = [text for text, _ in bars(release(verdicts=verdicts)) if "odds" in text]
+    assert [text.partition(":")[0] for text in said] == ["shop", "cart"]
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_plan_that_holds_nowhere_is_measured_by_its_steps():
+    document = release(hold=None)
+    for stage in document["timeline"]:
+        stage["hold"] = 0.0
+    assert ("66 % of its steps", 16) in bars(document)
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_release_that_ended_has_no_way_left():
+    assert not [text for text, _ in bars(release(active=False, state="promoted", hold=None)) if "of its" in text]

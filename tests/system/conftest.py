@@ -8,6 +8,7 @@ from tests.system.operations import Backend, Seen, versions_of
 from tests.system.programs import Gatekeeper, Nginx
 from tests.system.secured import Secured, replace
 from tests.system.team import BROKEN, HEALTH, Team
+from tests.system.told import undocumented
 from tests.system.wrk import Wrk
 from tests.tls.authority import Authority, Files
 from tests.tls.handshake import trusting
@@ -75,6 +76,7 @@ def serve(tmp_path, free_ports):
     for gatekeeper in made:
         gatekeeper.end()
         said += gatekeeper.said()
+        assert list(undocumented(gatekeeper.folder)) == []
     # A worker that meets an error nobody expected goes on and says so; no test may pass over that.
     assert "Traceback" not in said, said
 
@@ -120,6 +122,7 @@ def team(tmp_path, free_ports, nginx):
     for gatekeeper in made:
         gatekeeper.end()
         assert "Traceback" not in gatekeeper.said(), gatekeeper.said()
+        assert list(undocumented(gatekeeper.folder)) == []
 
 
 @pytest.fixture

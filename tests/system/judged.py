@@ -5,7 +5,6 @@ Nothing here is left to chance but who is sent where: of a version that fails ev
 
 import asyncio
 import contextlib
-import json
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -33,7 +32,7 @@ def plan(*steps, **analysis):
 
 class Version(Backend):
     """Of users' requests every ``fails``th is answered 500, every ``slow``th after ``seconds``; 0: none. The next
-    ``owes`` fail in any case, and so do those for which ``fails_for`` is true.
+    ``owes`` of users who come for the first time fail in any case, and so do those for which ``fails_for`` is true.
     """
 
     def __init__(self, name, *, fails=0, slow=0, seconds=0.3, fails_for=lambda _: False):
@@ -45,8 +44,9 @@ class Version(Backend):
 
     def _answer(self, wire, request):
         number = len(self.asked)
-        if self.owes or (self.fails and number % self.fails == 0) or self.fails_for(request):
-            self.owes = max(0, self.owes - 1)
+        owed = self.owes > 0 and not request.all("x-again")
+        if owed or (self.fails and number % self.fails == 0) or self.fails_for(request):
+            self.owes -= owed
             self.failed += request.all("x-request-id")
             wire.send(reply(self.name, 500))
         elif self.slow and number % self.slow == 0:
@@ -112,13 +112,14 @@ class Trial:
     def __init__(self, court, name, blue, green, users):
         self.court, self.name, self.blue, self.green, self.users = court, name, blue, green, users
         self.path = f"/v1/services/{name}"
-        self.began = 0.0
 
-    async def begin(self, **body):
-        self.users.come()
-        self.began = time.monotonic()
-        status, reply_ = await self.court.gatekeeper.admin("POST", f"{self.path}/releases", {"to": "green", **body})
-        assert status == 200, reply_
+    async def begin(self, *, users=True, name=""):
+        """Begin it, with its users; ``name`` is that of a group it begins with."""
+        path = f"/v1/services/{name or self.name}/releases"
+        status, told = await self.court.gatekeeper.admin("POST", path, {"to": "green"})
+        assert status == 200, told
+        if users:
+            self.users.come()
 
     async def release(self):
         status, document = await self.court.gatekeeper.admin("GET", f"{self.path}/releases/last")
@@ -152,23 +153,19 @@ class Trial:
 
         return mine(await self.comes_to(lambda release: (found := mine(release)) is not None and fits(found)))
 
+    async def settled(self):
+        """The same once all is in it that was answered until now."""
+        now = (await self.evidence())["seconds"]
+        return await self.evidence(lambda found: found["seconds"] >= now + 2)
+
     async def split(self):
         return (await self.court.gatekeeper.admin("GET", self.path))[1]["split"]
 
-    async def command(self, *arguments):
-        """``gatekeeper release ...``: exit code and what it printed."""
-        code, out, err = await self.court.gatekeeper.command("release", arguments[0], self.name, *arguments[1:])
-        return code, out or err
-
-    async def replayed(self, folder):
-        """What ``gatekeeper replay`` makes of the release's seconds: exit code and text."""
-        code, out, err = await self.court.gatekeeper.command("release", "seconds", self.name)
-        assert code == 0, err
-        file = folder / f"{self.name}.jsonl"
-        file.write_text(out)
-        assert json.loads(out.splitlines()[-1])["second"]
-        code, out, err = await self.court.gatekeeper.command("replay", str(file))
-        return code, out + err
+    async def record(self):
+        """The seconds that were judged, as ``gatekeeper release seconds`` gives them."""
+        done = await asyncio.to_thread(self.court.gatekeeper.cli, "release", "seconds", self.name)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
 
 class Court:
@@ -180,6 +177,13 @@ class Court:
     def __getitem__(self, name):
         return self.trials[name]
 
+    async def replay(self, record):
+        """What ``gatekeeper replay`` makes of a record: exit code and text."""
+        file = self.gatekeeper.folder / "record.jsonl"
+        file.write_text(record)
+        done = await asyncio.to_thread(self.gatekeeper.cli, "replay", str(file))
+        return done.returncode, done.stdout + done.stderr
+
 
 def free_port():
     held = []
@@ -190,15 +194,15 @@ def free_port():
 
 
 class Case:
-    """What is to be tried: a plan, two versions, users a second; ``service`` are further keys of the service."""
+    """What is to be tried: a plan, two versions, requests a second; ``service`` are further keys of the service."""
 
-    def __init__(self, plan, blue=None, green=None, rate=60, *, begins=True, fields=lambda _: {}, **service):
-        self.plan, self.rate, self.begins, self.fields, self.service = plan, rate, begins, fields, service
+    def __init__(self, plan, blue=None, green=None, rate=60, *, fields=lambda _: {}, **service):
+        self.plan, self.rate, self.fields, self.service = plan, rate, fields, service
         self.blue, self.green = blue or Version("blue"), green or Version("green")
 
 
-async def open_court(stack: AsyncExitStack, folder, cases, *, begin=True, **top):
-    """A court for these cases by name; all releases that ``begins`` under way."""
+async def open_court(stack: AsyncExitStack, folder, cases, **top):
+    """A court for these cases by name, each with a plan of its name; no release has begun."""
     services = {}
     for name, case in cases.items():
         for version in (case.blue, case.green):
@@ -211,7 +215,5 @@ async def open_court(stack: AsyncExitStack, folder, cases, *, begin=True, **top)
     for name, case in cases.items():
         users = Users(port, name, case.rate, fields=case.fields)
         stack.push_async_callback(users.leave)
-        court.trials[name] = trial = Trial(court, name, case.blue, case.green, users)
-        if begin and case.begins:
-            await trial.begin()
+        court.trials[name] = Trial(court, name, case.blue, case.green, users)
     return court

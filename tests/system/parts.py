@@ -5,7 +5,7 @@ import contextlib
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -128,9 +128,15 @@ class Gatekeeper(programs.Gatekeeper):
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, port: int, services: Mapping[str, Any], **more: Any) -> AsyncIterator[Gatekeeper]:
-    """A gatekeeper that serves, and at the end has stopped when told to and met no error nobody expected."""
+async def running(
+    folder: Path, port: int, services: Mapping[str, Any], *, program: Sequence[str] = (), **more: Any
+) -> AsyncIterator[Gatekeeper]:
+    """A gatekeeper that serves, and at the end has stopped when told to and met no error nobody expected.
+
+    ``program`` is the command that runs it, if not the usual one.
+    """
     made = Gatekeeper(folder / "gatekeeper", port, services, **more)
+    made.program = [*program] or made.program
     try:
         await made.begin()
         yield made

@@ -48,14 +48,6 @@ def test_every_metric_it_names_is_one_of_ours():
     assert named - known == set()
 
 
-def test_every_alert_asks_for_labels_that_are_there():
-    known = (DOCS / "metrics.md").read_text()
-    alerts = "\n".join(row.cells[0] for row in tables("What to alert on"))
-    for label, value in re.findall(r'(\w+)=~?"([^"]*)"', alerts):
-        assert f"| `{label}` |" in known
-        assert all(f"`{each}`" in known for each in value.split("|") if label in ("source", "reason"))
-
-
 def test_every_event_it_names_is_one_of_ours():
     known = set(quoted("\n".join(re.findall(r"^\| (`.*?) \|", (DOCS / "logs.md").read_text(), flags=re.MULTILINE))))
     texts = [cell for row in FAILURES.values() for cell in row.cells]
@@ -114,7 +106,8 @@ def test_files_have_the_modes_and_owners_it_says(site, tmp_path, free_port):
     found = {"admin.sock": gatekeeper.socket, "sockets of listen": users, "token file": tokens}
     found |= {name: private.with_name(name) for name in ("state.db", "state.db-wal", "state.db-shm", "state.db.lock")}
     wanted = {row.name.replace("`", ""): row.cells[0] for row in FILES if re.fullmatch(r"\d{4}", row.cells[0])}
-    assert wanted.keys() - found.keys() == {"state.db.before-upgrade", "certificates, keys"}
+    # The last is there once a release was judged; ``tests/control/judging`` looks at its mode.
+    assert wanted.keys() - found.keys() == {"state.db.before-upgrade", "certificates, keys", "state.db.judge/"}
     assert {name: mode(path) for name, path in found.items()} == {name: wanted[name] for name in found}
     assert {path.stat().st_uid for path in found.values()} == {os.geteuid()}
     assert mode(private.parent) == "0700"

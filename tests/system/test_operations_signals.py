@@ -71,8 +71,14 @@ def reloads(site, signals):
         wait_for(gatekeeper, "reload", count=count)
 
 
-@column(0, "nothing, says so in the log")
-def says_so(site, signals):
+@column(0, "opens its log files anew; without any says so in the log")
+def opens_anew(site, signals):
+    gatekeeper = site(start=False)
+    amend(gatekeeper, log={"access": "json", "access_file": str(gatekeeper.folder / "access")})
+    gatekeeper.start()
+    for count, number in enumerate(signals, start=1):
+        gatekeeper.process.send_signal(number)
+        wait_for(gatekeeper, "logs_reopened", count=count)
     gatekeeper = site()
     for number in signals:
         gatekeeper.process.send_signal(number)

@@ -15,7 +15,7 @@ from tests.system.parts import running, until
 from tests.system.scripted import Backend, Request, Wire, reply
 from tests.system.wire import PATIENCE, Connection
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.alone]
 
 MIB = 1024 * 1024
 MANY = 1000

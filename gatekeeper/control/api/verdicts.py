@@ -74,20 +74,20 @@ class Verdicts:
             self._readers -= 1
 
     def _service(self, call: Call, release: Release) -> str:
-        """The service that is meant. Raises ProblemError (400) where it has to be said."""
+        """The service that is meant. Raises ProblemError: 400 where it has to be said, 404 for another one."""
         wanted, name = call.query["service"], call.path("service")
         mine = [each for each in services_of(self._parts, name) if each in release.services]
         if wanted is None and len(mine) == 1:
             return mine[0]
         if wanted in release.services:
             return str(wanted)
-        problem = (
-            {"path": "?service", "message": "has to say which of the services", "allowed": ", ".join(release.services)}
-            if wanted is None
-            else wire.unknown("?service", wanted, f"service of release {release.id}", release.services)
-        )
-        detail = f"?service: {problem['message']}"
-        raise ProblemError(400, "bad_query", detail, allowed=problem["allowed"], problems=[problem])
+        if wanted is not None:
+            problem = wire.unknown("?service", wanted, f"service of release {release.id}", release.services)
+            detail = f"?service: {problem['message']}"
+            raise ProblemError(404, "unknown_service", detail, allowed=problem["allowed"], problems=[problem])
+        allowed = ", ".join(release.services)
+        problem = {"path": "?service", "message": "has to say which of the services", "allowed": allowed}
+        raise ProblemError(400, "bad_query", f"?service: {problem['message']}", allowed=allowed, problems=[problem])
 
     async def _stream(self, request: web.Request, files: Sequence[IO[bytes]]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": LINES, "Cache-Control": "no-store"})

@@ -74,7 +74,7 @@ class WorkerProcess(asyncio.Protocol):
         self._process: asyncio.subprocess.Process | None = None
         self._waiter: asyncio.Task[None] | None = None
         self._acks: list[tuple[int, asyncio.Future[str]]] = []
-        self._renewals: dict[int, asyncio.Future[str]] = {}
+        self._renewals: dict[int | str, asyncio.Future[str]] = {}
         self._leavings: list[tuple[str, str, asyncio.Future[tuple[int, int]]]] = []
 
     @classmethod
@@ -142,8 +142,10 @@ class WorkerProcess(asyncio.Protocol):
             self._acks.append((revision, future))
         return future
 
-    def renewal(self, serial: int) -> "asyncio.Future[str]":
-        """Done with "" when the certificates of this serial number are in use, or with the reason why not."""
+    def renewal(self, serial: int | str) -> "asyncio.Future[str]":
+        """Done with "" when the certificates, or the log, of this serial number are in use, or with the reason why
+        not.
+        """
         future = self._renewals[serial] = asyncio.get_running_loop().create_future()
         if not self.alive:
             future.set_result("")  # its successor begins with them
@@ -202,12 +204,12 @@ class WorkerProcess(asyncio.Protocol):
             self.report = message
         elif kind == "outcomes":
             self._outcomes(message.get("backends", ()))
-        elif kind in ("seconds", "routes"):
+        elif kind in ("seconds", "routes", "spans"):
             self._recorded(self.pid, message)
         elif kind == "left":
             self._left(message)
-        elif kind == "credentials_taken":
-            future = self._renewals.pop(int(message.get("serial", 0)), None)
+        elif kind in ("credentials_taken", "reopened"):
+            future = self._renewals.pop(message.get("serial", 0), None)
             if future is not None and not future.done():
                 future.set_result(str(message.get("why", "")))
 

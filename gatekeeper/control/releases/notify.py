@@ -157,7 +157,7 @@ class Endpoint:
             {
                 "kind": FAILED,
                 "url": shown(self.target.url),
-                "event": event.kind,
+                "of": event.kind,
                 "event_id": event.id,
                 "tries": self._tries,
                 "dropped": gone,

@@ -5,7 +5,7 @@ clock. Everything it knows is in ``dump``; a restart that forgot it would begin 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, log
 from typing import Any, Final
 
@@ -68,6 +68,8 @@ class _Memory:
     """1 of so many units was looked at in the second with most of them."""
     missing: int = 0
     ignored: int = 0
+    stable_broke: int | None = None
+    """The newest second at which stable was beyond the guard (or what is trouble where there is none)."""
     block: int | None = None
     """When the burst's block began, and with what evidence of errors and latency."""
     block_errors: float = 0.0
@@ -105,6 +107,9 @@ class Judge:
         self._names = words.Names(stable, candidate)
         self._sticky = sticky
         self._routes = tuple(routes)
+        # Fewer requests than accuse a version excuse one: when both fail from the first second on, it may be any that
+        # has the 20th request first.
+        self._excuse = replace(analysis.guard or TROUBLE, least=0)
         self._memory = _Memory(
             errors=ErrorTest.begin(routes, rho=analysis.tolerate_ratio, delta=analysis.tolerate_errors, sticky=sticky),
             passes=PassTest(*analysis.promote_errors),
@@ -148,6 +153,8 @@ class Judge:
         memory.keep = max(memory.keep, second.keep)
         memory.missing += second.missing
         memory.recent.add(second)
+        if memory.recent.breaks(self._excuse, STABLE):
+            memory.stable_broke = second.at
         if second.backends:
             memory.backends = _counted(memory.backends, {k: (v.requests, v.errors) for k, v in second.backends.items()})
         if second.at < analysis.warm_up:
@@ -222,12 +229,15 @@ class Judge:
         if memory.log_odds >= analysis.log_bar and events >= analysis.min_events and not memory.invalid:
             memory.rolled_back_by = memory.reason
             memory.rolled_back = words.evidence(analysis, self._names, self.numbers())
-        elif (guard := analysis.guard) is not None and memory.recent.breaks(guard, CANDIDATE):
-            if memory.recent.breaks(guard, STABLE):
-                return
+        elif (guard := analysis.guard) is not None and memory.recent.breaks(guard, CANDIDATE) and not self._shared():
             broken = memory.recent.describe(guard, CANDIDATE)
             memory.rolled_back_by = Cause.GUARD
             memory.rolled_back = f"an absolute guard, not a comparison: {self._names.candidate}: {broken}"
+
+    def _shared(self) -> bool:
+        """Whether stable is in trouble, too, or was within the window: what hurt both leaves one of them first."""
+        memory, window = self._memory, (self._analysis.guard or TROUBLE).window
+        return memory.stable_broke is not None and memory.last - memory.stable_broke < window
 
     def _invalidate(self, cause: Cause, sentence: str) -> None:
         if not self._memory.invalid:
@@ -269,9 +279,10 @@ class Judge:
             return Kind.ROLLBACK, memory.rolled_back_by, memory.rolled_back
         trouble, recent = analysis.guard or TROUBLE, memory.recent
         broken = recent.breaks(trouble, STABLE) and f"{names.stable}: {recent.describe(trouble, STABLE)}"
-        if broken and recent.breaks(trouble, CANDIDATE):
+        if self._shared() and recent.breaks(trouble, CANDIDATE):
             ours = f"{names.candidate}: {recent.describe(trouble, CANDIDATE)}"
-            return Kind.SHARED_TROUBLE, Cause.GUARD, f"both versions are in trouble: {broken}; {ours}"
+            both = f"are in trouble: {broken}" if broken else f"were in trouble: {names.stable} is out of it"
+            return Kind.SHARED_TROUBLE, Cause.GUARD, f"both versions {both}; {ours}"
         if memory.invalid:
             return Kind.INVALID, memory.invalid_by, memory.invalid
         if self._sticky and memory.unkeyed > max(UNKEYED_LEAST, UNKEYED * (memory.keyed + memory.unkeyed)):

@@ -272,7 +272,7 @@ async def test_of_several_services_it_has_to_be_said_which(world, api, folder):
     status, problem, _ = await api("GET", front)
     assert (status, problem["code"], problem["allowed"]) == (400, "bad_query", "shop, cart")
     status, problem, _ = await api("GET", f"{front}?service=chart")
-    assert (status, problem["problems"][0]["suggestion"]) == (400, "cart")
+    assert (status, problem["problems"][0]["suggestion"]) == (404, "cart")
     assert (await api("GET", f"{front}?service=cart"))[0] == 200
     assert (await api("GET", f"{LAST}/seconds"))[0] == 200, "the path says it"
 

@@ -1,7 +1,7 @@
 """Sign-ins that fail are bounded, per address and in all, and so is the memory of them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.control.dashboard import attempts
@@ -19,6 +19,7 @@ def test_some_may_fail_at_once_and_then_one_has_to_wait():
     assert bound.wait("192.0.2.2", 100.0) == 0, "another address is another person"
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 30.0), max_size=200))
 def test_never_more_are_heard_than_the_bound_says(gaps):
     bound, now, heard = Attempts(), 0.0, []

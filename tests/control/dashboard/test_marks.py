@@ -85,7 +85,7 @@ KEYS = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @example("undone", {"services": [[]]})
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(KEYS), values))
 def test_no_event_of_whatever_gatekeeper_breaks_it(kind, data):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -11,6 +12,7 @@ from gatekeeper.control.api import stream as sse
 from gatekeeper.control.api.auth import Actor
 from gatekeeper.control.api.tokens import Tokens
 from gatekeeper.control.dashboard import live
+from gatekeeper.control.dashboard import stream as page_stream
 from gatekeeper.control.dashboard.pulse import Pulse
 from gatekeeper.control.dashboard.sessions import SECONDS
 from gatekeeper.core.model import Role
@@ -232,6 +234,57 @@ async def test_a_page_that_does_not_read_is_dropped_and_the_others_go_on(world, 
             await asyncio.sleep(0.01)
         assert len(hub) == 1
     deaf.close()
+
+
+async def test_the_past_of_many_versions_does_not_pile_up_for_a_page_that_does_not_read(world, tcp, beat, monkeypatch):
+    monkeypatch.setattr(sse, "WRITE_SECONDS", 0.3)
+    world.parts.dashboard.opening(None, lambda: {"x": "y" * 5_000_000})
+    begun, held = page_stream.open_stream, []
+
+    async def kept(request):
+        held.append(request.transport)
+        return await begun(request)
+
+    monkeypatch.setattr(page_stream, "open_stream", kept)
+    host, port = tcp.base.removeprefix("http://").split(":")
+    reader, deaf = await asyncio.open_connection(host, int(port), limit=1)
+    deaf.write(b"GET /v1/live HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer token-of-viewer\r\n\r\n")
+    await reader.readexactly(100)
+    most = 0
+    async with asyncio.timeout(5):
+        while len(world.parts.dashboard.live):
+            most = max(most, held[0].get_write_buffer_size())
+            await asyncio.sleep(0.01)
+    assert 0 < most < 200_000
+    read = await reader.read(10_000_000)
+    assert b"dropped" not in read, "in the middle of an event nothing else can be said"
+    deaf.close()
+
+
+async def test_a_long_past_arrives_whole(world, tcp):
+    long = {"x": "y" * 1_000_000}
+    world.parts.dashboard.opening(None, lambda: long)
+    headers = {"Authorization": "Bearer token-of-viewer"}
+    async with (
+        aiohttp.ClientSession(read_bufsize=2**21) as session,
+        session.get(f"{tcp.base}/v1/live", headers=headers) as response,
+    ):
+        assert await Page(response).next() == ("past", long, None)
+
+
+async def test_the_kernel_keeps_little_for_a_page_that_does_not_read(tcp, beat, monkeypatch):
+    begun = page_stream.open_stream
+    held = []
+
+    async def kept(request):
+        held.append(request.transport.get_extra_info("socket"))
+        return await begun(request)
+
+    monkeypatch.setattr(page_stream, "open_stream", kept)
+    async with opened(tcp) as page:
+        await page.next()
+        # The kernel doubles what it is told, for its own bookkeeping (socket(7)).
+        assert held[0].getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * page_stream.SEND_BYTES
 
 
 async def test_too_many_pages_are_refused_before_anything_is_sent(world, tcp, monkeypatch):

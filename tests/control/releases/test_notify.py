@@ -192,7 +192,7 @@ async def test_it_is_tried_ever_more_slowly_with_a_new_moment_in_each_signature_
         {
             "kind": "notify_failed",
             "url": shown(receiver.url),
-            "event": "release_step",
+            "of": "release_step",
             "event_id": 3,
             "tries": 10,
             "dropped": 1,

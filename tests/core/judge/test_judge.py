@@ -494,6 +494,32 @@ def test_a_guard_that_both_break_rolls_nothing_back():
     assert said(judge) == (Kind.SHARED_TROUBLE, Cause.GUARD)
 
 
+@pytest.mark.parametrize("guard", [Guard(errors=0.05, window=10), None])
+def test_trouble_of_both_that_the_candidate_leaves_last_is_shared_for_a_window_more(guard):
+    """Near the bound two equal versions are on different sides of it. What is left after the window is its own."""
+    judge = begin(Analysis(latency=False, guard=guard, min_events=10**6))
+    window = 10 if guard else 60
+    feed(judge, cell(0.5, 50, 25, 50, 25), seconds=window)
+    broken = window * 9 // 10 - 1  # so many good seconds, and 5 % of stable's window has failed
+    feed(judge, cell(0.5, 50, 5, 50, 0), seconds=broken + window - 1)
+    verdict = judge.verdict()
+    assert (verdict.kind, verdict.cause) == (Kind.SHARED_TROUBLE, Cause.GUARD)
+    assert verdict.sentence.startswith("both versions were in trouble: blue is out of it; green: ")
+    assert not judge.rolled_back
+    feed(judge, cell(0.5, 50, 5, 50, 0), seconds=1)
+    assert said(judge) == ((Kind.ROLLBACK, Cause.GUARD) if guard else (Kind.SUSPICIOUS, Cause.ERRORS))
+
+
+def test_trouble_of_both_from_the_first_second_on_is_not_the_candidates_for_being_asked_first():
+    """Stable has not had the 20 requests that would accuse it."""
+    judge = begin(Analysis(latency=False, guard=Guard(errors=0.05)))
+    feed(judge, cell(0.5, 20, 10, 19, 9), seconds=1)
+    assert not judge.rolled_back
+    alone = begin(Analysis(latency=False, guard=Guard(errors=0.05)))
+    feed(alone, cell(0.5, 20, 10, 19, 0), seconds=1)
+    assert alone.rolled_back
+
+
 # Bursts
 
 

@@ -6,6 +6,7 @@ Where a trap lies in recording requests on sockets, it is tested beside that cod
   sealing, a client's hang-up is nobody's error: ``tests/dataplane/test_docket*.py``
 - a restart, a kill or a reload in mid-release, and the clock that they go by: ``tests/control/judging``
 - a deadline without traffic ends a script with another code than a pass: ``tests/interface``
+- all of these once more with real processes between real backends: ``tests/system/test_judge*.py``
 - the mean over 10**5 random releases, with all methods to record wrongly, at length: ``benchmarks/judge``
 """
 
