@@ -34,7 +34,7 @@ types: $(VENV)/.dev ## mypy --strict
 
 check: lint types test ## what must pass before a change is proposed
 
-bench: $(VENV)/.dev ## CPU per request against nginx, HAProxy and aiohttp (needs nginx, haproxy, wrk)
+bench: $(VENV)/.dev ## cost beside nginx, HAProxy, Envoy and Caddy: three hours without ARGS, see benchmarks/README.md
 	$(BIN)/python -m benchmarks.proxies $(ARGS)
 
 clean: ## forget the environment and every cache

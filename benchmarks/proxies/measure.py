@@ -212,7 +212,7 @@ class Account:
             busy, foreign = own, max(0.0, busy - own)
         return Run(
             stage.contestant.name, requests, seconds, cpu, busy, foreign,
-            connections=stage.case.job.connections, rss=self._rss, shared=stage.layout.shared, **more,
+            connections=fitting(stage.case.job.connections), rss=self._rss, shared=stage.layout.shared, **more,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from benchmarks.proxies import idle, latency, soak
 from benchmarks.proxies.cases import CASES
 from benchmarks.proxies.contestants import CONTESTANTS
 from benchmarks.proxies.gates import Gate, gates
+from benchmarks.proxies.measure import Run
 from benchmarks.proxies.results import REFERENCE, Results, at, cpu, per_cpu
 
 MIB = 1 << 20
@@ -22,6 +23,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """The first column to the left, numbers to the right."""
     lines = ["|---" + "|---:" * (len(head) - 1) + "|"]
     return [f"| {' | '.join(head)} |", *lines, *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _more(runs: Sequence[Run], *, each: bool) -> str:
+    """Memory that the load brought, of ``each`` connection where there are so many that it is theirs."""
+    added = median(run.rss_loaded - run.rss for run in runs)
+    count = runs[0].connections
+    return f"{added / MIB:+,.1f} MiB" + (f", {added / count / 1024:.1f} KiB x {count:,}" if each else "")
 
 
 def _case(results: Results, case: str) -> list[str]:
@@ -46,7 +54,7 @@ def _case(results: Results, case: str) -> list[str]:
             f"{'' if saturated or large else '> '}{done:,.0f}",
             f"{median(run.busy for run in runs):.0%}",
             f"{median(run.rss for run in runs) / MIB:,.0f} MiB",
-            f"{(median(run.rss_loaded - run.rss for run in runs)) / MIB:+,.1f} MiB",
+            _more(runs, each=CASES[case].settle > 0),
         ]
         if not large:
             told = saturated and all(run.p50 for run in runs)

@@ -231,9 +231,11 @@ class Gatekeeper:
         return "".join(path.read_text() for path in sorted(self.folder.glob("err*")))
 
     def worker_pids(self):
-        """Every living worker that serves our port, also those whose supervisor is gone."""
-        mark = f"127.0.0.1:{self.port}=".encode()
-        return _pids(lambda words: WORKER in words and any(word.startswith(mark) for word in words))
+        """Every living worker that serves our port or our state, also those whose supervisor is gone."""
+        port, state = f"127.0.0.1:{self.port}=".encode(), f":{self.state}".encode()
+        return _pids(
+            lambda words: WORKER in words and any(word.startswith(port) or word.endswith(state) for word in words)
+        )
 
     def supervisor_pids(self):
         """Every living supervisor of our file, also one that another one started to hand over to."""

@@ -101,9 +101,12 @@ def test_files_have_the_modes_and_owners_it_says(site, tmp_path, free_port):
     private = tmp_path / "private" / "state.db"
     amend(gatekeeper, listen=[f"127.0.0.1:{gatekeeper.port}", f"unix:{users}"], state=str(private))
     amend(gatekeeper, admin={"http": f"127.0.0.1:{free_port}", "tokens": str(tokens)})
+    access = tmp_path / "access.log"
+    amend(gatekeeper, log={"access": "json", "access_file": str(access)})
     assert gatekeeper.cli("token", "add", "anna", "--config", str(gatekeeper.file)).returncode == 0
     gatekeeper.start()
     found = {"admin.sock": gatekeeper.socket, "sockets of listen": users, "token file": tokens}
+    found["log.file, log.access_file"] = access
     found |= {name: private.with_name(name) for name in ("state.db", "state.db-wal", "state.db-shm", "state.db.lock")}
     wanted = {row.name.replace("`", ""): row.cells[0] for row in FILES if re.fullmatch(r"\d{4}", row.cells[0])}
     # The last is there once a release was judged; ``tests/control/judging`` looks at its mode.

@@ -11,7 +11,15 @@ MIB = 1 << 20
 
 def run(name, cpu_us=10.0, busy=0.99, foreign=0.0, requests=100_000, **more):
     cpu = cpu_us * 1e-6 * requests
-    return Run(name, requests, cpu / busy, cpu=cpu, busy=busy, foreign=foreign, **({"p50": 0.001, "p99": 0.002} | more))
+    return Run(
+        name,
+        requests,
+        cpu / busy,
+        cpu=cpu,
+        busy=busy,
+        foreign=foreign,
+        **({"p50": 0.001, "p99": 0.002, "connections": 64} | more),
+    )
 
 
 def timed(name, p50, p99, share=0.5, late=0.00001, foreign=0.0):

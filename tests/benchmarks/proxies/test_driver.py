@@ -67,7 +67,7 @@ def test_a_server_that_stalls_is_late_for_all_who_came_meanwhile():
     slow = sum(count for micros, count in found.took.items() if micros > 50_000)
     assert slow >= 20
     # And it is not the driver's fault.
-    assert found.late.quantile(0.5) < 0.05
+    assert found.late.quantile(0.9) < 0.05
 
 
 def test_an_answer_in_pieces_is_one_answer():
