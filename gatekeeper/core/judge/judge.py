@@ -104,7 +104,7 @@ class Judge:
         self, analysis: Analysis, stable: str, candidate: str, *, sticky: bool, routes: Sequence[str] = ()
     ) -> None:
         self._analysis = analysis
-        self._names = words.Names(stable, candidate)
+        self._names = words.Names(stable, candidate, sticky)
         self._sticky = sticky
         self._routes = tuple(routes)
         # Fewer requests than accuse a version excuse one: when both fail from the first second on, it may be any that

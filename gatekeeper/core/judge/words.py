@@ -19,8 +19,11 @@ FEW = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Names:
+    """``units``: labels are drawn once per unit, so that units and not requests are the evidence."""
+
     stable: str
     candidate: str
+    units: bool = False
 
 
 def evidence(analysis: Analysis, names: Names, numbers: Numbers) -> str:
@@ -51,7 +54,7 @@ def proven(analysis: Analysis, names: Names, numbers: Numbers) -> str:
     rate = f"{names.stable}'s rate" if ratio == 1 else f"{ratio:g} times {names.stable}'s rate"
     return (
         f"{names.candidate} is proven not to fail more often than {rate} and {points(more)}, over "
-        f"{count(numbers.draws[1], 'request')}"
+        f"{count(numbers.draws[1], 'unit' if names.units else 'request')}"
     )
 
 
@@ -65,7 +68,9 @@ def collecting(analysis: Analysis, names: Names, numbers: Numbers) -> str:
 
 
 def missing(analysis: Analysis, names: Names, numbers: Numbers) -> str:
-    """``needs 1,180 more green requests (6 h 33 min at 5 rps x 1 %); go to 10 % to need 39 min``."""
+    """``needs 1,180 more green requests (6 h 33 min at 5 rps x 1 %); go to 10 % to need 39 min``; where labels stick to
+    units ``needs 1,180 more units on green (6 h 33 min at 5 new ones a second x 1 %)``.
+    """
     more = requests_missing(analysis, numbers, numbers.weight)
     if more <= 0:
         return "proven good enough so far"
@@ -73,13 +78,16 @@ def missing(analysis: Analysis, names: Names, numbers: Numbers) -> str:
         return f"needs {names.candidate} and {names.stable} to get requests at the same time"
     if more == inf:
         return f"as it goes on now, {names.candidate} will not be proven good enough"
-    text = f"needs {count(max(1, round(more)), f'more {names.candidate} request')}"
-    # Labels that stick are drawn once per unit: draws, not requests, are what is collected.
+    left = max(1, round(more))
+    text = f"needs {count(left, f'more {names.candidate} request')}"
+    if names.units:
+        text = f"needs {count(left, 'more unit')} on {names.candidate}"
     per_second = sum(numbers.draws) / numbers.seconds if numbers.seconds else 0.0
     if not per_second:
         return text
     time = more / (per_second * numbers.weight)
-    text += f" ({duration(time)} at {per_second:.3g} rps x {percent(numbers.weight)})"
+    rate = f"{per_second:.3g} {'new ones a second' if names.units else 'rps'}"
+    text += f" ({duration(time)} at {rate} x {percent(numbers.weight)})"
     if time > PATIENCE:
         for weight in (each for each in LADDER if each > numbers.weight):
             shorter = requests_missing(analysis, numbers, weight) / (per_second * weight)

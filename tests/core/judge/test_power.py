@@ -1,5 +1,6 @@
 """What is foretold before a release comes true in it, and the small words that say it."""
 
+import re
 from math import inf
 from random import Random
 from statistics import median
@@ -79,6 +80,20 @@ def test_the_sentence_of_what_is_missing_counts_down():
     assert left[0] > 700
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("sticky", "text"),
+    [
+        (False, r"needs [\d,]+ more green requests \([\dhmins ]+ at 50 rps x 10 %\)"),
+        (True, r"needs [\d,]+ more units on green \([\dhmins ]+ at 50 new ones a second x 10 %\)"),
+    ],
+)
+def test_what_is_missing_is_units_where_labels_stick_to_them(sticky, text):
+    """However many requests a unit sends, it is drawn once."""
+    judge = Judge(ALONE, "blue", "green", sticky=sticky)
+    judge.add(second(0, cell(0.1, 5, 0, 45, 0)))
+    assert re.search(text, judge.verdict().sentence)
 
 
 @pytest.mark.parametrize(
