@@ -39,11 +39,12 @@ class Person:
 
     def check(self):
         """Nothing failed, nothing was asked of anybody else, the console is empty."""
-        assert self.failures == []
+        assert self.failures == [], self.failures
         foreign = [url for url in self.asked if not url.startswith((f"{self.base}/", "data:", "blob:"))]
-        assert foreign == []
+        assert foreign == [], foreign
         patterns = [re.compile(pattern) for pattern in self.expected]
-        assert [line for line in self.console if not any(pattern.search(line) for pattern in patterns)] == []
+        unexpected = [line for line in self.console if not any(pattern.search(line) for pattern in patterns)]
+        assert unexpected == [], unexpected
 
     # Going
 

@@ -112,6 +112,9 @@ function out(why) {
 }
 
 async function leave() {
+  // First what would be refused from then on: every refusal is an error in the browser's console.
+  live.close();
+  facts.forget();
   try {
     await session.leave();
   } catch (problem) {
