@@ -2,11 +2,20 @@
 
 const PATIENCE = 35_000; // ms: a command that has no outcome is answered after 25 s
 
-let csrf = "";
+const SESSION = "session"; // where who is signed in is asked, and changed
 
-/** The word that every change needs beside the cookie; null where no cookie says who it is. */
+let csrf = "";
+let asking = new AbortController();
+
+/** Somebody is signed in. `word` is what every change needs beside the cookie; null where no cookie says who it is. */
 export function trust(word) {
   csrf = word ?? "";
+  if (asking.signal.aborted) asking = new AbortController();
+}
+
+/** Ask for nothing more until somebody is signed in: what is refused is an error in the browser's console. */
+export function hush() {
+  asking.abort();
 }
 
 /** What gatekeeper refused, in its own words. `status` 0: it could not be reached. */
@@ -54,7 +63,7 @@ export async function call(method, where, { body, query, match, key, patience = 
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",
-      signal: end.signal,
+      signal: where === SESSION ? end.signal : AbortSignal.any([end.signal, asking.signal]),
     });
     const text = await answer.text();
     const document_ = text && (answer.headers.get("Content-Type") ?? "").includes("json") ? JSON.parse(text) : {};

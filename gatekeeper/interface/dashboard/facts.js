@@ -39,7 +39,7 @@ export class Facts {
   }
 
   forget() {
-    this.wanted.clear();
+    this.wanted = new Map();
     this.documents.clear();
     this.series.clear();
     this.marks.clear();

@@ -1,6 +1,6 @@
 // The page: where it is, who looks, and drawing it again whenever something is new.
 
-import { Refused } from "./api.js";
+import { Refused, hush } from "./api.js";
 import { Facts, where } from "./facts.js";
 import { Live } from "./live.js";
 import { Charts } from "./parts/charts.js";
@@ -112,9 +112,8 @@ function out(why) {
 }
 
 async function leave() {
-  // First what would be refused from then on: every refusal is an error in the browser's console.
   live.close();
-  facts.forget();
+  hush();
   try {
     await session.leave();
   } catch (problem) {
