@@ -4,7 +4,7 @@ Deterministic: the same seconds give the same floats, bit for bit, so that every
 clock. Everything it knows is in ``dump``; a restart that forgot it would begin at even odds and spend alpha again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, log
 from typing import Any, Final
@@ -357,13 +357,3 @@ def _counted(counts: Mapping[str, Pair], more: Mapping[str, Pair]) -> dict[str, 
             one, other = result.get(name, (0, 0))
             result[name] = one + pair[0], other + pair[1]
     return result
-
-
-def replay(dumped: Any, seconds: Iterable[Any]) -> Iterator[Verdict]:
-    """The verdict after each of the recorded seconds (as ``codec.dump`` wrote them), by the judge ``dumped`` at their
-    beginning: the same as it was. Raises CodecError, naming the path, for what is no judge or no second.
-    """
-    judge = Judge.load(dumped)
-    for each in seconds:
-        judge.add(codec.load(Second, each))
-        yield judge.verdict()

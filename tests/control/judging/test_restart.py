@@ -13,9 +13,10 @@ from gatekeeper.control.judging.judging import Judging
 from gatekeeper.control.judging.memory import WHOLE
 from gatekeeper.control.store.rows import Judgement
 from gatekeeper.control.store.store import StoreError
-from gatekeeper.core.judge.judge import Judge, replay
+from gatekeeper.core.judge.judge import Judge
 from gatekeeper.core.release.commands import Verb
 from tests.control.judging.stage import BOOT, files, lines, part, plan, staged, unit
+from tests.core.judge.worlds import replay
 
 
 @pytest.fixture(autouse=True)

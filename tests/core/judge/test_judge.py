@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from gatekeeper.core.codec import CodecError, dump
 from gatekeeper.core.judge.analysis import Analysis, Burst, Guard
-from gatekeeper.core.judge.judge import ALONE_SECONDS, Judge, replay
+from gatekeeper.core.judge.judge import ALONE_SECONDS, Judge
 from gatekeeper.core.judge.second import Arm, Backend, Cell, Second, Tally, Totals, merge
 from gatekeeper.core.judge.verdict import Cause, Kind
-from tests.core.judge.worlds import cell, feed, second
+from tests.core.judge.worlds import cell, feed, replay, second
 
 ERRORS = Analysis(latency=False)
 

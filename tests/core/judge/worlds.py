@@ -1,10 +1,12 @@
 """Small worlds in which every path can be walked, and seconds for tests of the judge."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gatekeeper.core import codec
 from gatekeeper.core.judge.judge import Judge
 from gatekeeper.core.judge.second import Arm, Backend, Cell, Second, Totals
+from gatekeeper.core.judge.verdict import Verdict
 
 Request = tuple[float, float, float]
 """Weight, and the probabilities that it fails on stable and on the candidate."""
@@ -85,3 +87,13 @@ def feed(judge: Judge, *cells: Cell, seconds: int, start: int | None = None) -> 
     for at in range(begin, begin + seconds):
         judge.add(second(at, *cells))
     return begin + seconds
+
+
+def replay(dumped: Any, seconds: Iterable[Any]) -> Iterator[Verdict]:
+    """The verdict after each of the recorded seconds (as ``codec.dump`` wrote them), by the judge ``dumped`` at their
+    beginning: the same as it was. Raises CodecError, naming the path, for what is no judge or no second.
+    """
+    judge = Judge.load(dumped)
+    for each in seconds:
+        judge.add(codec.load(Second, each))
+        yield judge.verdict()
