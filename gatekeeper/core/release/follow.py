@@ -6,6 +6,7 @@ could go back to goes, it is not retained any longer. Anything else that takes a
 to go back to.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -80,13 +81,20 @@ def settle(
     return state, told
 
 
+def _touched(
+    before: State, after: State, release: Release
+) -> Iterator[tuple[Move, ServiceState | None, ServiceState | None]]:
+    """The moves whose service is another one than before, or is gone."""
+    for move in release.moves:
+        was, item = before.services.get(move.service), after.services.get(move.service)
+        if was is not item or item is None:
+            yield move, was, item
+
+
 def _reasons(before: State, after: State, release: Release) -> list[str]:
     """Why the release cannot go on."""
     found = []
-    for move in release.moves:
-        was, item = before.services.get(move.service), after.services.get(move.service)
-        if was is item and item is not None:
-            continue
+    for move, was, item in _touched(before, after, release):
         if item is None:
             found.append(f"service {move.service} is gone")
         elif why := _missing(was, item, move.to):
@@ -101,10 +109,7 @@ def _reasons(before: State, after: State, release: Release) -> list[str]:
 def _lost(before: State, after: State, release: Release) -> list[str]:
     """Why there is no way back for a promoted release."""
     found = []
-    for move in release.moves:
-        was, item = before.services.get(move.service), after.services.get(move.service)
-        if was is item and item is not None:
-            continue
+    for move, was, item in _touched(before, after, release):
         if item is None:
             found.append(f"service {move.service} is gone")
         elif why := _missing(was, item, move.stable):
