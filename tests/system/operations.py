@@ -150,7 +150,7 @@ class Backend:
 
 def versions_of(**backends):
     """The versions of a file, each with a check five times a second; stable is the first."""
-    health = {"path": "/healthz", "interval": "200ms", "timeout": "1s"}
+    health = {"path": "/healthz", "interval": "200ms", "timeout": "5s"}
     return {name: {"backends": [each.url for each in ones], "health": health} for name, ones in backends.items()}
 
 

@@ -16,7 +16,7 @@ PEOPLE = {
     "pia": ("viewer", ["product"]),
 }
 """Name -> role and groups. Ann is the author of the releases unless a test says otherwise."""
-HEALTH = {"path": "/healthz", "interval": "100ms", "timeout": "1s", "rise": 1, "fall": 2}
+HEALTH = {"path": "/healthz", "interval": "100ms", "timeout": "5s", "rise": 1, "fall": 2}
 BROKEN = """\
 set $broken 0;
 if (-f {folder}/broken) {{ set $broken 1; }}

@@ -234,7 +234,7 @@ async def test_each_goes_out_for_longer_each_time_and_gets_nothing_meanwhile(tmp
 async def test_requests_keep_the_floor_and_checks_do_not(tmp_path, free_port, backends):
     """Three of four fail users, two must stay; what fails and stays is told. Then none of the four is well."""
     all_ = await backends(well, broken, slow, half_dead)
-    health = {"path": "/healthz", "interval": "100ms", "timeout": "1s", "rise": 1, "fall": 2}
+    health = {"path": "/healthz", "interval": "100ms", "timeout": "5s", "rise": 1, "fall": 2}
     ejection = {"failures": 3, "within": "5s", "for": "1s", "keep": "50%"}
     services = shop(all_, ejection, health=health)
 
@@ -266,7 +266,7 @@ async def test_it_comes_back_when_its_time_is_over_and_its_check_passes_and_gets
 ):
     """It fails users, then its check as well; once well it grows from a tenth of its share to the whole."""
     all_ = *_, sick = await backends(well, well, well)
-    health = {"path": "/healthz", "interval": "100ms", "timeout": "1s", "rise": 2, "fall": 2}
+    health = {"path": "/healthz", "interval": "100ms", "timeout": "5s", "rise": 2, "fall": 2}
     services = shop(all_, {"failures": 3, "within": "5s", "for": "1s"}, health=health, slow_start="2s")
 
     def share(start: float, end: float) -> float:
