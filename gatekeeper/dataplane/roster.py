@@ -17,9 +17,6 @@ from gatekeeper.dataplane.groups import Group
 from gatekeeper.dataplane.outcomes import LOOK_BACK_SECONDS, look_back, report
 from gatekeeper.tls.material import Contexts
 
-# Seconds an idle connection is kept. Common servers close at 60 to 75 s (nginx 75, gunicorn 2, node 5); who closes
-# earlier is noticed at once, because idle connections are being read.
-IDLE_SECONDS = 55.0
 # What a backend is given of its share of the requests when its slow start begins.
 SLOWEST = 0.1
 
@@ -54,6 +51,8 @@ class Roster:
         self._warming: list[tuple[Backend, Group, float]] = []
         """The same of those that are here."""
         self._looked_back = 0.0
+        self._open = 0
+        """Connections at most: those that were there when they were counted, and those made since."""
 
     # What the supervisor tells
 
@@ -196,7 +195,7 @@ class Roster:
         """To be called often; ``now`` is monotonic seconds."""
         for backend in self._known.values():
             if backend.idle:
-                backend.close_idle(now - IDLE_SECONDS)
+                backend.trim(now)
         if self._warming:
             self._grow(now)
         if self._left:
@@ -217,16 +216,22 @@ class Roster:
 
     def make_room(self, most: int) -> None:
         """Close an idle connection if ``most`` are open: descriptors are for those in use. Before one is made."""
-        if sum(backend.connections for backend in self.all()) >= most:
-            idle = max((backend.idle for backend in self._known.values()), key=len, default=[])
-            if idle:
-                idle.pop(0).transport.close()
+        self._open += 1
+        if self._open <= most:
+            return  # counting 20,000 backends takes a millisecond
+        self._open = 1 + sum(backend.connections for backend in self.all())
+        if self._open > most:
+            idle = max((backend.idle for backend in self._known.values()), key=len, default={})
+            oldest = next(iter(idle), None)
+            if oldest is not None:
+                del idle[oldest]
+                oldest.close()
 
     def close_idle(self, name: Name) -> None:
         """Close the idle connections of one version."""
         group = self._by_name.get(name)
         for backend, _ in () if group is None else group.members:
-            backend.close_idle(float("inf"))
+            backend.close_idle()
 
     def close(self) -> None:
         for backend in self.all():

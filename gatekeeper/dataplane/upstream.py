@@ -65,8 +65,8 @@ class Upstream(asyncio.Protocol):
         if exchange is not None:
             self.exchange = None
             exchange.on_upstream_lost(exc, reused=self.used > 0)
-        elif self in self.backend.idle:
-            self.backend.idle.remove(self)
+        else:
+            self.backend.idle.pop(self, None)
 
     def pause_writing(self) -> None:
         if self.exchange is not None:

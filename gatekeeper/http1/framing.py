@@ -1,11 +1,13 @@
 """Message bodies: where they end, and how they are written so that nobody can read another end.
 
 A body arrives in one of four framings (RFC 9112 section 6.3): none, a length, chunked, or (responses only) until the
-connection closes. Bodies with a length pass as they are, counted. Chunked bodies are decoded and written anew, one
-chunk per read, so that chunk extensions, odd size spellings and forbidden trailers end here.
+connection closes. Bodies with a length pass as they are, counted. Of chunked bodies every size line that is not spelt
+as we spell it is written anew, so that chunk extensions, odd size spellings and forbidden trailers end here; the others
+pass where they are, as copying a body twice to write the same costs four times as much as looking (0.05 ms for each
+megabyte in chunks of 16 KiB, instead of 0.2 to 0.4).
 
-Both decoders share one shape: ``feed(data)`` returns the payload found, ``done`` says that the end was seen, and
-``rest`` holds the bytes behind it.
+All decoders share one shape: ``feed(data)`` returns the payload found, ``relay(data)`` the bytes to pass on, in chunks
+where the end is not told by a length; ``done`` says that the end was seen, and ``rest`` holds the bytes behind it.
 """
 
 import re
@@ -77,6 +79,13 @@ class LengthDecoder:
         self.remaining = 0
         return data
 
+    def relay(self, data: bytes, copy: list[bytes] | None = None) -> tuple[bytes, int]:
+        """The bytes to pass on, and the size of the payload in ``data``; that is added to ``copy`` if there is one."""
+        payload = self.feed(data)
+        if copy is not None:
+            copy.append(payload)
+        return payload, len(payload)
+
 
 class CloseDecoder:
     """A body that ends with the connection (RFC 9112 section 6.3 item 8)."""
@@ -92,11 +101,17 @@ class CloseDecoder:
     def feed(self, data: bytes) -> bytes:
         return data
 
+    def relay(self, data: bytes, copy: list[bytes] | None = None) -> tuple[bytes, int]:
+        """As of the others; the last chunk is for who sees the connection end."""
+        if copy is not None:
+            copy.append(data)
+        return encode_chunk(data) if data else b"", len(data)
+
 
 class ChunkedDecoder:
     """A chunked body (RFC 9112 section 7.1). ``trailers`` holds the trailer lines that may pass, each with CRLF.
 
-    ``feed`` raises BadMessageError at the first byte that breaks the grammar.
+    ``feed`` and ``relay`` raise BadMessageError at the first byte that breaks the grammar. Use one of them only.
     """
 
     __slots__ = ("_buffer", "_excess", "_left", "_state", "done", "rest", "trailers")
@@ -113,20 +128,37 @@ class ChunkedDecoder:
         self.trailers = b""
 
     def feed(self, data: bytes) -> bytes:
+        """The payload in ``data``."""
+        payload: list[bytes] = []
+        self._read(data, payload, None)
+        return payload[0] if len(payload) == 1 else b"".join(payload)
+
+    def relay(self, data: bytes, copy: list[bytes] | None = None) -> tuple[bytes, int]:
+        """The bytes to pass on, up to the last chunk and the trailers, and the size of the payload in ``data``.
+
+        The payload itself is added to ``copy``, where one is given.
+        """
+        passed: list[bytes] = []
+        size = self._read(data, copy, passed)
+        return passed[0] if len(passed) == 1 else b"".join(passed), size
+
+    def _read(self, data: bytes, payload: list[bytes] | None, passed: list[bytes] | None) -> int:
+        """Read on; the size of the payload found. What may pass as it is stands between ``since`` and ``position``."""
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        parts: list[bytes] = []
-        position, size = 0, len(data)
+        since = position = found = 0
+        size = len(data)
         while position < size and not self.done:
             if self._state == self._DATA:
-                end = position + self._left
-                parts.append(data[position:end])
-                if end > size:
-                    self._left = end - size
-                    break
+                end = min(position + self._left, size)
+                if payload is not None:
+                    payload.append(data[position:end])
+                found += end - position
+                self._left -= end - position
                 position = end
-                self._state = self._DATA_END
+                if not self._left:
+                    self._state = self._DATA_END
             elif self._state == self._DATA_END:
                 if data[position : position + 2] != b"\r\n":
                     if data[position:] == b"\r":
@@ -135,13 +167,32 @@ class ChunkedDecoder:
                     raise BadMessageError("chunk data is not followed by CRLF")
                 position += 2
                 self._state = self._SIZE
-            else:
-                position = self._line(data, position)
+            elif self._state == self._SIZE:
+                start, position = position, self._line(data, position)
                 if position < 0:
+                    position = start
                     break
+                spelling = b"%x\r\n" % self._left
+                if passed is not None and (self._state == self._TRAILERS or data[start:position] != spelling):
+                    if start > since:
+                        passed.append(data[since:start])
+                    if self._state == self._DATA:
+                        passed.append(spelling)
+                    since = position
+            else:
+                start, position = position, self._line(data, position)
+                since = size
+                if position < 0:
+                    position = start
+                    break
+        if passed is not None:
+            if position > since and self._state != self._TRAILERS:
+                passed.append(data[since:position])
+            if self.done:
+                passed.append(b"0\r\n" + self.trailers + b"\r\n" if self.trailers else LAST_CHUNK)
         if self.done:
             self.rest = data[position:]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return found
 
     def _line(self, data: bytes, position: int) -> int:
         """Take the size or trailer line at ``position``; the position behind it, or -1 when more bytes are needed."""

@@ -4,12 +4,14 @@ import struct
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Final
 
 from gatekeeper.errors import Source
 from gatekeeper.telemetry.block import (
     BEGUN,
     BUCKET_COUNT,
+    BUCKETS,
     CODE_COUNT,
     CODES,
     DURATION,
@@ -32,6 +34,9 @@ from gatekeeper.telemetry.block import (
 OTHER_CODE: Final = 0
 """Stands for every status outside 100..599; written ``000``."""
 
+# Prometheus writes bounds as its clients do, "1.0" and "+Inf"; OpenMetrics requires exactly this form.
+_BOUNDS: Final = (*(str(bound) for bound in BUCKETS), "+Inf")
+
 _DOUBLE: Final = struct.Struct("d")
 _TOGETHER: Final = 25
 """Codes that are looked at together."""
@@ -50,6 +55,10 @@ class Histogram:
     @property
     def count(self) -> int:
         return sum(self.buckets)
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """(bound, observations up to it). prometheus-client takes the count from the last one."""
+        return list(zip(_BOUNDS, accumulate(self.buckets), strict=True))
 
 
 @dataclass(slots=True)
@@ -95,6 +104,12 @@ def read(blocks: Iterable[Block], slot: int) -> Totals:
         if slot < block.capacity and block.used(slot):
             _add(totals, block, slot)
     return totals
+
+
+def begun(blocks: Iterable[Block], slot: int) -> int:
+    """Requests that have begun, of testers, too: what ``read`` has as ``begun``, many times as fast."""
+    cell = HEADER + slot * STRIDE + BEGUN
+    return sum(block.integers[cell] for block in blocks if slot < block.capacity)
 
 
 def answered(blocks: Iterable[Block], slot: int) -> tuple[int, int]:

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from gatekeeper.dataplane import backends, groups
-from gatekeeper.dataplane.roster import IDLE_SECONDS
 from tests.dataplane.world import ALL, GET, OK, Message, request
 
 
@@ -94,17 +93,35 @@ def test_an_idle_connection_is_closed_after_its_time(world):
     pairs = [here.asked(GET) for _ in range(2)]
     for _, backend in pairs:
         backend.send(OK)
-        here.pass_time(IDLE_SECONDS / 2 + 1)
+        here.pass_time(backends.IDLE_SECONDS / 2 + 1)
     assert [backend.lost for _, backend in pairs] == [True, False]
 
 
-def test_idle_connections_are_bounded(world, monkeypatch):
+def test_connections_of_a_burst_are_used_while_it_lasts_and_closed_soon_after_the_oldest_first(world, monkeypatch):
     monkeypatch.setattr(backends, "MAX_IDLE", 3)
+    here = world()
+    for _ in range(2):
+        for client in [here.client() for _ in range(5)]:
+            client.send(GET)
+        assert len(here.wires) == 5
+        for wire in here.wires:
+            wire.send(OK)
+        here.pass_time(backends.BURST_SECONDS - 1)
+        assert len(kept(here)) == 5
+    here.pass_time(2)
+    assert kept(here) == here.wires[2:]
+
+
+def test_many_connections_that_grow_old_together_are_closed_over_several_sweeps(world, monkeypatch):
+    monkeypatch.setattr(backends, "CLOSES_AT_ONCE", 2)
     here = world()
     pairs = [here.asked(GET) for _ in range(5)]
     for _, backend in pairs:
         backend.send(OK)
-    assert len(kept(here)) == 3
+    here.pass_time(backends.IDLE_SECONDS + 1)
+    for left in (3, 1, 0):
+        assert len(kept(here)) == left
+        here.pass_time(0.1)
 
 
 def test_connections_in_all_are_bounded_and_the_client_is_told(world, monkeypatch):

@@ -197,6 +197,47 @@ def test_a_broken_body_is_as_broken_however_it_is_split(parts, cuts):
     assert result(split_at(data, cuts)) == result([data])
 
 
+def relayed(pieces):
+    """What goes on of the pieces, the payload that was counted and copied, and whether the end was seen."""
+    reader, copy = ChunkedDecoder(), []
+    passed, size = b"", 0
+    for piece in pieces:
+        if not reader.done:
+            more, found = reader.relay(piece, copy)
+            passed, size = passed + more, size + found
+    return passed, size, b"".join(copy), reader.done
+
+
+@quick
+@given(bodies, extensions, st.sampled_from([b"%x", b"%X", b"0%x", b"00%X"]), endings, cutting)
+def test_what_goes_on_is_the_same_payload_in_one_spelling_however_it_is_split(chunks, extension, size, ending, cuts):
+    body = b"".join(size % len(chunk) + extension + b"\r\n%b\r\n" % chunk for chunk in chunks)
+    data = body + b"0" + extension + b"\r\n" + ending
+    passed, counted, copied, done = relayed(split_at(data, cuts))
+    payload = b"".join(chunks)
+    assert (counted, copied, done) == (len(payload), payload, True)
+    assert passed == b"".join(map(encode_chunk, chunks)) + b"0\r\n" + whole(data)[1] + b"\r\n"
+
+
+def test_chunks_that_are_spelt_as_ours_go_on_as_they_came_without_a_copy():
+    reader = ChunkedDecoder()
+    data = encode_chunk(b"x" * 100) + b"3e8\r\n" + b"y" * 400
+    passed, size = reader.relay(data)
+    assert passed is data
+    assert size == 500
+    assert reader.relay(b"y" * 600 + b"\r")[0] == b"y" * 600
+    assert reader.relay(b"\n0\r\nX-T: 1\r\n")[0] == b"\r\n"
+    assert reader.relay(b"\r\nrest") == (b"0\r\nX-T: 1\r\n\r\n", 0)
+    assert reader.rest == b"rest"
+
+
+def test_a_body_until_the_close_goes_on_in_chunks():
+    copy = []
+    assert CloseDecoder().relay(b"abc", copy) == (b"3\r\nabc\r\n", 3)
+    assert CloseDecoder().relay(b"") == (b"", 0), "an empty chunk would be the last one"
+    assert copy == [b"abc"]
+
+
 @quick
 @given(bodies)
 def test_what_is_encoded_decodes_to_the_same(chunks):

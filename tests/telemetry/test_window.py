@@ -121,3 +121,21 @@ def test_a_quantile_lies_in_the_bucket_of_the_true_one(values, part):
     true = sorted(values)[math.ceil(part * len(values)) - 1]
     index = next(i for i, bound in enumerate(BUCKETS) if true <= bound)
     assert (BUCKETS[index - 1] if index else 0.0) <= quantile(buckets, part) <= BUCKETS[index]
+
+
+def test_counters_of_who_had_nothing_to_do_are_the_same_object_and_nothing_is_missed(window, block):
+    """Only once all that began has ended: a request that ends without another one beginning is seen."""
+    recorder = Recorder(block)
+    _answer(recorder, 2, 5)
+    recorder.begin(3)
+    window.sample(100.0)
+    before = window.latest[1]
+    recorder.finish(3, 500, forced=False, seconds=0.5, upstream_seconds=-1.0)
+    window.sample(101.0)
+    after = window.latest[1]
+    assert after["shop", "blue"] is before["shop", "blue"]
+    assert (after["shop", "green"].failed, after["shop", "green"].in_flight) == (1, 0)
+    window.sample(102.0)
+    assert window.latest[1]["shop", "green"] is after["shop", "green"]
+    assert window.live("shop", "blue").requests == 0
+    assert (window.live("shop", "green").errors, window.live("shop", "green").share) == (1, 1.0)

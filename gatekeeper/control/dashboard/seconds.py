@@ -7,6 +7,7 @@ is too little to say anything of them, and lines that jump tell nobody anything.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from gatekeeper.core.model import State, Weights
@@ -65,6 +66,9 @@ class Seconds:
             weights = self._parts(service, of.running.split.weights)
             for name in names:
                 count, some = counts.get(name, NOTHING), lately[name]
+                if not total and not count.in_flight and count is before.get(name):
+                    found[name] = _quiet(weights.get(name[1], 0.0))
+                    continue
                 last = count.since(before.get(name, NOTHING))
                 found[name] = Row(
                     requests=round(last.requests / divisor),
@@ -86,6 +90,12 @@ class Seconds:
             parts = {name: round(float(weight / whole), 6) if whole else 0.0 for name, weight in weights.items()}
             known = self._weights[service] = (weights, parts)
         return known[1]
+
+
+@lru_cache(maxsize=1024)  # weights of services at rest: hardly ever others than 0 and 1
+def _quiet(weight: float) -> Row:
+    """A second in which nothing happened."""
+    return Row(0, 0, None, None, None, 0, weight, None)
 
 
 def _micro(value: float | None) -> float | None:

@@ -60,6 +60,8 @@ class Monitor:
         self._rosters: dict[str, Roster] = {}
         self._watched: dict[Key, Watched] = {}
         self._ejectors: dict[Pair, Ejector] = {}
+        self._restless: set[Pair] = set()
+        """Those for which time alone may change something."""
         self._proved: dict[Key, float] = {}
         """When backends that no state names yet passed their check. Kept for PROVED_SECONDS."""
         self._told = True
@@ -111,6 +113,7 @@ class Monitor:
             ejector = self._ejectors.get(key[:2])
             if was == "ejected" and watched.health.check is None and ejector is not None and not missing_name(key[2]):
                 ejector.adopt(key[2], self._clock.monotonic())
+                self._restless.add(key[:2])
             elif watched.health.check is not None and was in {"ready", "ejected"}:
                 watched.health.condition = Condition(was)
                 watched.health.reason = "as the program before had it; not checked yet"
@@ -228,6 +231,7 @@ class Monitor:
         """Let users' requests and time have their say about one version."""
         ejector = self._ejectors.get(pair)
         if ejector is None:
+            self._restless.discard(pair)
             return
         now = self._clock.monotonic()
         watched = {each: self._watched[*pair, each] for each in self._rosters[pair[0]].members(pair[1])}
@@ -238,11 +242,15 @@ class Monitor:
             self._settle((*pair, backend), watched[backend], "requests")
         for backend in verdict.held:
             self._emit({"kind": "backend_kept", **_named((*pair, backend)), "reason": ejector.held(backend)})
+        if ejector.busy:
+            self._restless.add(pair)
+        else:
+            self._restless.discard(pair)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            for pair in [pair for pair, ejector in self._ejectors.items() if ejector.busy]:
+            for pair in sorted(self._restless):
                 self._judge(pair)
 
     # Which backends there are

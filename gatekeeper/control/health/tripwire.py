@@ -84,13 +84,17 @@ class TripWire:
     _recent: dict[tuple[str, str], Recent] = field(default_factory=dict)
     _without: dict[str, float] = field(default_factory=dict)
     """When the stable version of a service was seen without a ready backend last."""
+    _watching: tuple[State | None, list[tuple[Service, Trip, list[str]]]] = (None, [])
+    """A state, and whom it has to be watched for: found once, as there may be 10,000 services and few such versions."""
 
     def look(self, now: float, state: State, counts: Counts, conditions: Conditions) -> list[Decision]:
         """Who is to lose its weight now. ``now`` is monotonic seconds."""
         recent: dict[tuple[str, str], Recent] = {}
         without: dict[str, float] = {}
         decisions = []
-        for service, trip, versions in _watched(state):
+        if self._watching[0] is not state:
+            self._watching = state, list(_watched(state))
+        for service, trip, versions in self._watching[1]:
             lately: dict[str, tuple[int, int]] = {}
             for name in (service.stable, *versions):
                 key = service.name, name
