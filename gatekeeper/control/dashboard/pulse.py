@@ -62,7 +62,8 @@ class Pulse:
         rows = self._seconds.rows(state, *self._samples.latest)
         if rows is None:
             return
-        opinions = {service: opinion(parts, state, service) for service in state.services}
+        released = {service for release in state.releases.values() if release.active for service in release.services}
+        opinions = {service: opinion(parts, state, service) for service in released}
         dashboard.second(rows, opinions, parts.clock.wall())
         dashboard.marks.keep(state.services.keys())
         marks = dashboard.marks.fresh()

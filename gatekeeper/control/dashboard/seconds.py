@@ -7,7 +7,6 @@ is too little to say anything of them, and lines that jump tell nobody anything.
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from gatekeeper.core.model import State, Weights
@@ -44,6 +43,8 @@ class Seconds:
         self._samples: deque[tuple[float, Mapping[Name, Counts]]] = deque(maxlen=SMOOTH + 1)
         self._weights: dict[str, tuple[Weights, dict[str, float]]] = {}
         """By service: the weights of the split, and what they come to."""
+        self._shape: tuple[State | None, list[dict[Name, Row]]] = (None, [])
+        """A state, and for each of its services the rows of a second in which nothing happens."""
 
     def rows(self, state: State, now: float, counts: Mapping[Name, Counts]) -> dict[Name, Row] | None:
         """A row for every version of ``state``; None for the first sample, and for one that was seen before."""
@@ -58,17 +59,19 @@ class Seconds:
         gap = now - then
         divisor = gap if gap > _SLOW else 1.0
         found: dict[Name, Row] = {}
-        self._weights = {name: known for name, known in self._weights.items() if name in state.services}
-        for service, of in state.services.items():
-            names = [(service, version) for version in of.definition.versions]
+        for quiet in self._quiet(state):
+            # Most of 10,000 services are: telling so is all that they may cost.
+            if all(
+                (count := counts.get(name, NOTHING)) is long_ago.get(name, NOTHING) and not count.in_flight
+                for name in quiet
+            ):
+                found.update(quiet)
+                continue
+            names = list(quiet)
             lately = {name: counts.get(name, NOTHING).since(long_ago.get(name, NOTHING)) for name in names}
             total = sum(each.requests for each in lately.values())
-            weights = self._parts(service, of.running.split.weights)
             for name in names:
                 count, some = counts.get(name, NOTHING), lately[name]
-                if not total and not count.in_flight and count is before.get(name):
-                    found[name] = _quiet(weights.get(name[1], 0.0))
-                    continue
                 last = count.since(before.get(name, NOTHING))
                 found[name] = Row(
                     requests=round(last.requests / divisor),
@@ -77,10 +80,25 @@ class Seconds:
                     p95=_micro(quantile(some.buckets, 0.95)),
                     p99=_micro(quantile(some.buckets, 0.99)),
                     in_flight=count.in_flight,
-                    weight=weights.get(name[1], 0.0),
+                    weight=quiet[name].weight,
                     share=_micro(some.requests / total) if total else None,
                 )
         return found
+
+    def _quiet(self, state: State) -> list[dict[Name, Row]]:
+        if self._shape[0] is not state:
+            self._weights = {name: known for name, known in self._weights.items() if name in state.services}
+            rows = []
+            for service, of in state.services.items():
+                weights = self._parts(service, of.running.split.weights)
+                rows.append(
+                    {
+                        (service, version): Row(0, 0, None, None, None, 0, weights.get(version, 0.0), None)
+                        for version in of.definition.versions
+                    }
+                )
+            self._shape = state, rows
+        return self._shape[1]
 
     def _parts(self, service: str, weights: Weights) -> dict[str, float]:
         """Each version's part of the split; made again only when the split is another one."""
@@ -90,12 +108,6 @@ class Seconds:
             parts = {name: round(float(weight / whole), 6) if whole else 0.0 for name, weight in weights.items()}
             known = self._weights[service] = (weights, parts)
         return known[1]
-
-
-@lru_cache(maxsize=1024)  # weights of services at rest: hardly ever others than 0 and 1
-def _quiet(weight: float) -> Row:
-    """A second in which nothing happened."""
-    return Row(0, 0, None, None, None, 0, weight, None)
 
 
 def _micro(value: float | None) -> float | None:
