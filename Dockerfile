@@ -8,8 +8,13 @@
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
+# 1 has the traffic path compiled (README.md): --build-arg GATEKEEPER_COMPILE=1. The compiler stays in this stage.
+ARG GATEKEEPER_COMPILE=0
+RUN if [ "$GATEKEEPER_COMPILE" = 1 ]; then \
+      apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*; \
+    fi
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY gatekeeper ./gatekeeper
 # First wheels (gatekeeper's own and what it depends on), then an environment made of nothing else; pip stays behind.
 RUN pip wheel --no-cache-dir --disable-pip-version-check --wheel-dir /wheels . \

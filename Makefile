@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types check bench clean
+.PHONY: help demo test lint format types check compiled bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -33,6 +33,13 @@ types: $(VENV)/.dev ## mypy --strict
 	$(BIN)/mypy
 
 check: lint types test ## what must pass before a change is proposed
+
+# The switch also tells the tests that they are to run on compiled modules, and to fail if there are none.
+compiled: export GATEKEEPER_COMPILE = 1
+compiled: $(VENV)/.dev ## the traffic path as machine code, into build/compiled, and its tests on that
+	rm -rf build/compiled
+	$(PIP) install --no-deps --target build/compiled .
+	$(BIN)/python -m pytest -o pythonpath="build/compiled ." tests/test_compiled.py tests/http1 tests/core tests/dataplane $(ARGS)
 
 bench: $(VENV)/.dev ## cost beside nginx, HAProxy, Envoy and Caddy: three hours without ARGS, see benchmarks/README.md
 	$(BIN)/python -m benchmarks.proxies $(ARGS)

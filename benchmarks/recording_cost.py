@@ -13,13 +13,15 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import cycle, islice
 from typing import Any
 
 from benchmarks.machine import heading, keep
 from gatekeeper.channel import encode
+from gatekeeper.core.flags.model import FlagState
 from gatekeeper.core.judge.units import SIZE
 from gatekeeper.core.model import Backend, Definition, Service, Settings, State, Sticky, StickyMode, Version
 from gatekeeper.core.reload import initial_state
@@ -97,8 +99,8 @@ class Bench:
         versions = {name: Version(name, (Backend(f"http://{name}:80"),)) for name in SLOTS}
         weights = {name: Decimal(50) for name in SLOTS}
         service = Service("shop", versions, "blue", weights, sticky=Sticky(mode=mode))
-        state: State = initial_state(Definition(Settings(), {"shop": service}), {}, 1, "ab" * 32, time.time())[0]
-        self.plane.swap(compile(state, {"shop": SLOTS}, None), state)
+        self._state: State = initial_state(Definition(Settings(), {"shop": service}), {}, 1, "ab" * 32, time.time())[0]
+        self.fly({})
         self._upstreams = {}
         for group in self.plane.snapshot.groups:
             for backend, _ in group.members if group is not None else ():
@@ -120,6 +122,11 @@ class Bench:
         self._units = mode is StickyMode.RAMP
         self._seen = seen
 
+    def fly(self, flags: Mapping[str, FlagState]) -> None:
+        """Route with these flags."""
+        state = replace(self._state, flags=flags)
+        self.plane.swap(compile(state, {"shop": SLOTS}, None), state)
+
     def judge(self, *, judged: bool) -> None:
         case = {
             "release": "r", "service": "shop", "stable": "blue", "candidate": "green", "units": self._units,
@@ -128,10 +135,10 @@ class Bench:
         }  # fmt: skip
         self.plane.judge([case] if judged else [])
 
-    def turn(self) -> float:
-        """CPU seconds of TURN requests, each answered at once."""
+    def turn(self, requests: int = 0) -> float:
+        """CPU seconds of so many requests (TURN unless said), each answered at once."""
         client, loop = self._client, self.loop
-        heads = list(islice(self._heads, TURN))
+        heads = list(islice(self._heads, requests or TURN))
         now = time.monotonic()
         begin = time.process_time()
         for number, head in enumerate(heads):
@@ -142,6 +149,7 @@ class Bench:
             loop.run()
             if not number % SWEEP:
                 self.plane.dockets.look(now, self.plane.connections)
+                self.plane.tally.look(now)
         return time.process_time() - begin
 
     def seconds(self) -> float:

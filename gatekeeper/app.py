@@ -23,25 +23,23 @@ import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
-from importlib.resources import files
 from typing import Any, Final
 
 import uvloop
 
 from gatekeeper import __version__, places
+from gatekeeper.assembly import assemble
 from gatekeeper.clock import Clock, SystemClock
 from gatekeeper.config import ConfigError
 from gatekeeper.control import logs
 from gatekeeper.control.api.admin import Admin
 from gatekeeper.control.api.parts import Parts
 from gatekeeper.control.api.tokens import Tokens, TokensError
-from gatekeeper.control.api.views import Sights
 from gatekeeper.control.controller import Controller
-from gatekeeper.control.dashboard.assets import Assets
-from gatekeeper.control.dashboard.dashboard import Dashboard
 from gatekeeper.control.dashboard.pulse import Pulse
 from gatekeeper.control.deadlines import Deadlines
 from gatekeeper.control.feed import Feed
+from gatekeeper.control.flags.schedule import Schedule
 from gatekeeper.control.gate import Gate
 from gatekeeper.control.releases.office import Office
 from gatekeeper.control.store.start import first_state
@@ -60,7 +58,6 @@ from gatekeeper.signals import Reloads, Succession
 from gatekeeper.simulation import simulate_plan
 from gatekeeper.surroundings import Surroundings
 from gatekeeper.systemd import SystemdError
-from gatekeeper.telemetry.exposition import Exposition
 
 __all__ = ["FileLoader", "Supervisor", "replay", "serve", "simulate_plan", "token_file_problems", "token_problems"]
 
@@ -170,6 +167,7 @@ class Supervisor:
     _admin: Admin
     _parts: Parts
     _deadlines: Deadlines
+    _schedule: Schedule
     _office: Office
 
     async def run(self) -> int:
@@ -189,7 +187,7 @@ class Supervisor:
                 stack.callback(watchdog.cancel)
                 stack.callback(self._rotation.start(self._parts, self._gate).cancel)
                 await self._until_asked()
-                await asyncio.gather(self._deadlines.stop(), self._office.stop())
+                await asyncio.gather(self._deadlines.stop(), self._schedule.stop(), self._office.stop())
                 await self._succession.close("it is stopping")
                 if (heir := self._succession.heir) is not None:
                     watchdog.cancel()
@@ -272,6 +270,8 @@ class Supervisor:
         await self._admin.start()
         self._deadlines = Deadlines(self._controller, self._clock)
         stack.push_async_callback(self._deadlines.stop)
+        self._schedule = Schedule(self._controller, self._clock)
+        stack.push_async_callback(self._schedule.stop)
         if follows:
             gate.succeed()
         else:
@@ -284,11 +284,12 @@ class Supervisor:
                 store=self._store,
                 feed=self._feed,
                 gate=gate,
-                judging=self._office.judging,
+                office=self._office,
                 environment=lambda: {**os.environ, **self._notifier.environment()},
             )
         )
         self._deadlines.start()
+        self._schedule.start()
         await self._office.start()
         gate.guard(self._controller.submit, self._office.runner.look_soon)
         self._notifier.tell(READY=1, MAINPID=os.getpid(), STATUS="serving")
@@ -305,7 +306,7 @@ class Supervisor:
             }
         )
         if follows and self._around.predecessor is not None:
-            reports = asyncio.create_task(self._around.predecessor.reports(self._feed.tell))
+            reports = asyncio.create_task(self._around.predecessor.reports(self._feed.tell, gate.hear_flagged))
             stack.callback(reports.cancel)
 
     async def _inherit(self, state_path: str) -> Estate:
@@ -325,41 +326,17 @@ class Supervisor:
         gifts.close()
 
     def _make_parts(self, started: float) -> Parts:
-        gate = self._gate
-        exposition = Exposition(
-            lambda: gate.blocks,
-            gate.slots.names,
-            lambda: gate.view(self._controller.state, len(self._parts.problems())),
-            gate.window,
-            counted=gate.ledger.all,
-            standings=self._office.judging.standings,
-        )
-        return Parts(
+        return assemble(
+            gate=self._gate,
             controller=self._controller,
             store=self._store,
             feed=self._feed,
-            sights=Sights(
-                workers=gate.workers,
-                health=gate.monitor.health,
-                live=gate.window.live,
-                not_ready=self._not_ready,
-                started=started,
-                ids=gate.monitor.ids,
-                drained=gate.departures.report,
-                troubles=lambda: [*gate.troubles(), *self._rotation.troubles()],
-            ),
+            office=self._office,
             loader=self._loader,
-            metrics=exposition.render,
             clock=self._clock,
-            prove=gate.prove,
-            runner=self._office.runner,
-            notifier=self._office.notifier,
-            judging=self._office.judging,
-            dashboard=Dashboard(
-                assets=Assets.load(files("gatekeeper") / "interface" / "dashboard"),
-                odds=self._office.judging.odds,
-            ),
-            renew=gate.keyring.renew,
+            started=started,
+            not_ready=self._not_ready,
+            troubles=self._rotation.troubles,
             tokens_path=self._definition.settings.admin_tokens,
             tokens=self._tokens,
         )

@@ -3,8 +3,9 @@
 A frame is a length (4 bytes, big-endian, of the payload) and a payload (a JSON object in UTF-8 with a text ``type``).
 This module knows frames only; what the messages say stands with those who send and take them.
 
-    down  state  backends  credentials  leave  drain  judge  ping
-    up    ready  ack  nack  credentials_taken  outcomes  left  seconds  routes  pong  drained
+    down  state  backends  credentials  leave  drain  judge  mirror  ping
+    up    ready  ack  nack  credentials_taken  outcomes  left  seconds  routes  spans  flags  shadow
+          pong  drained
 """
 
 import json

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from gatekeeper.config import load_file, load_text
+from gatekeeper.config.flag_values import flag_changes, flag_schema
 from gatekeeper.config.versions import load_version, version_schema
 from gatekeeper.control.api.tokens import Tokens, TokensError
+from gatekeeper.core.flags.model import FlagChanges
 from gatekeeper.core.model import Definition, Version
 
 
@@ -55,3 +57,9 @@ class FileLoader:
 
     def version_schema(self) -> dict[str, Any]:
         return version_schema()
+
+    def flag(self, document: Mapping[str, Any]) -> FlagChanges:
+        return flag_changes(document)
+
+    def flag_schema(self) -> dict[str, Any]:
+        return flag_schema()

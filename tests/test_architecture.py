@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "systemd": set(),
     # What app is made of besides wiring: reading what is configured, and what signals ask for.
     "loader": {"config", "control", "core"},
+    "assembly": {"control", "loader", "telemetry"},
     "signals": {"control", "systemd"},
     "rotation": {"control", "core", "telemetry"},
     "surroundings": {"control", "systemd"},
@@ -45,7 +46,7 @@ MAY_IMPORT = {
     "replay": {"core", ""},
     "app": {
         *("", "places", "channel", "core", "http1", "telemetry", "config", "dataplane", "control"),
-        *("systemd", "surroundings", "loader", "signals", "rotation", "simulation", "replay"),
+        *("systemd", "surroundings", "loader", "assembly", "signals", "rotation", "simulation", "replay"),
     },
 }
 # The command line loads the engine for a few verbs, and only inside them: the others stay a thin client.

@@ -10,7 +10,7 @@ from benchmarks.proxies.heads import Shape
 from benchmarks.proxies.job import COMMON_RULES, Job
 from benchmarks.proxies.peers import haproxy
 
-PROXIES = ("nginx", "haproxy", "gatekeeper", "envoy", "caddy")
+PROXIES = ("nginx", "haproxy", "gatekeeper", "gatekeeper-compiled", "envoy", "caddy")
 EASY = (*PROXIES, "aiohttp")
 ALL = ("floor", *EASY)
 INDEXED = ("nginx", "haproxy", "gatekeeper")

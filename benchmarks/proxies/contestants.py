@@ -70,6 +70,7 @@ CONTESTANTS: dict[str, Contestant] = {
         Contestant("nginx", "nginx", splits=True, configure=nginx.prepare, needs=("nginx",)),
         Contestant("haproxy", "HAProxy", splits=True, configure=haproxy.prepare, needs=("haproxy",)),
         Contestant("gatekeeper", "gatekeeper", splits=True, configure=gatekeeper.prepare),
+        Contestant("gatekeeper-compiled", "gatekeeper, compiled", splits=True, configure=gatekeeper.prepare_compiled),
         Contestant("envoy", "Envoy", splits=True, configure=envoy.prepare, needs=("envoy",)),
         Contestant("caddy", "Caddy", splits=True, configure=caddy.prepare, needs=("caddy",)),
         Contestant("aiohttp", "aiohttp.web + ClientSession", splits=False, configure=plain_aiohttp),

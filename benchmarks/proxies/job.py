@@ -13,6 +13,7 @@ COMMON_RULES = 10
 class Job:
     """A split over blue and green by cookie, and what else a case adds.
 
+    ``flags``: feature flags of each service, which gatekeeper alone has.
     ``share``: percent of the users for green. ``judged``: gatekeeper holds a release there and records for its judge;
     nobody else has such a thing. ``connections``: clients at a time, for those who size pools by it. ``large``: bodies
     are, and buffers may be.
@@ -25,6 +26,7 @@ class Job:
     access_log: bool = False
     workers: int = 1
     judged: bool = False
+    flags: int = 0
     connections: int = CONNECTIONS
     large: bool = False
 

@@ -155,7 +155,7 @@ def staged(case: Case, contestant: Contestant) -> Iterator[Stage]:
             command = contestant.prepare(folder, ports, job)
             with running(command, core=words(layout.proxy), log=proxy_log) as pid:
                 wait_until_answering(ports.proxy, pid, proxy_log, tls=job.tls, seconds=case.start_seconds)
-                if contestant.name == "gatekeeper":
+                if contestant.name in gatekeeper.NAMES:
                     gatekeeper.begin(folder, job)
                 _proved(case, contestant, ports)
                 yield Stage(case, contestant, folder, ports, layout, pid, backend)
@@ -183,7 +183,7 @@ def run_once(case: Case, contestant: Contestant, seconds: float) -> Run:
             run = _loaded(stage, seconds)
         if away := strayed(stage.pid, *stage.layout.proxy):
             raise BenchmarkError(f"{contestant.name}: processes {away} are not bound to {words(stage.layout.proxy)}")
-        if contestant.name == "gatekeeper" and case.job.judged and not gatekeeper.judged(stage.folder):
+        if contestant.name in gatekeeper.NAMES and case.job.judged and not gatekeeper.judged(stage.folder):
             raise BenchmarkError("gatekeeper: the judged release had ended, or its judge was told nothing")
         return run
 

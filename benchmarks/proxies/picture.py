@@ -13,6 +13,7 @@ COLOURS = {
     "nginx": "#1f8a4c",
     "haproxy": "#3b6fb5",
     "gatekeeper": "#c0392b",
+    "gatekeeper-compiled": "#e67e73",
     "envoy": "#8e44ad",
     "caddy": "#c77d0a",
     "aiohttp": "#555555",

@@ -170,8 +170,10 @@ class Metric(Model):
     token_file: Annotated[str, FILE] | None = key(None, "File with a bearer token for the server.")
 
 
-class Analysis(Model):
-    """What the judge is asked: how sure it must be, what is worse, what is good enough."""
+class Comparison(Model):
+    """What the judge is asked of two that have users at the same time: how sure it must be, what is worse, what is good
+    enough.
+    """
 
     alpha: Annotated[float, _chance(0.0001, 0.1)] = key(
         0.01, "Chance at most that a release that is as good is rolled back; 1/alpha is the odds that roll back."
@@ -181,21 +183,26 @@ class Analysis(Model):
     )
     tolerate: Tolerate = key({}, "How much worse it may be without an alarm.")
     promote_within: PromoteWithin = key({}, "How much worse it must be proven not to be.")
-    steps: Annotated[str, choice(*(each.value for each in Demand))] = key(
-        "no_alarm", "What ends the hold of a step; the last one below 100 asks for passed in any case."
-    )
     latency: Annotated[bool, BOOLEAN] = key(True, "Whether times are compared, and not errors alone.")
-    deadline: Annotated[float, duration(1, 30 * 24 * _HOUR)] = key(
-        "1h", "Time a hold has for the proof it needs; then the verdict is not enough data."
-    )
     min_bake: Annotated[int, _seconds(0, 24 * _HOUR)] = key("5m", "Time it is watched at least before it can pass.")
     min_events: Annotated[int, whole(1, 1000)] = key(3, "Failures of the candidate below which nothing rolls back.")
     warm_up: Annotated[int, _seconds(0, _HOUR)] = key("0s", "Time at the beginning that is left out on both sides.")
-    routes: Annotated[tuple[Annotated[str, PREFIX], ...], Many(0, ROUTES_MOST, unique=str)] = key(
-        [], "Path prefixes that are looked at apart. Default: those with most traffic."
-    )
     guard: Guard | None = key(None, "Absolute bounds of the candidate.")
     burst: Burst | None = key(None, "A bound on what one block of time can say.")
+    routes: Annotated[tuple[Annotated[str, PREFIX], ...], Many(0, ROUTES_MOST, unique=str)] = key(
+        [], "Path prefixes that are looked at apart. Default: those with most traffic before a release, of a flag none."
+    )
+
+
+class Analysis(Comparison):
+    """What the judge is asked of a release."""
+
+    steps: Annotated[str, choice(*(each.value for each in Demand))] = key(
+        "no_alarm", "What ends the hold of a step; the last one below 100 asks for passed in any case."
+    )
+    deadline: Annotated[float, duration(1, 30 * 24 * _HOUR)] = key(
+        "1h", "Time a hold has for the proof it needs; then the verdict is not enough data."
+    )
     metrics: Annotated[
         tuple[Metric, ...], Many(0, 16, alone=False, unique=lambda metric: metric.name, what="metrics")
     ] = key([], "Numbers of a Prometheus server that must keep to bounds.")

@@ -16,14 +16,21 @@ def check_analysis(plan: Mapping, path: KeyPath, report: Report) -> None:
     analysis, path = entry.value, (*path, "analysis")
     _compares(plan.get("steps"), entry, path, report)
     _deadline(plan, analysis, path, report)
+    check_comparison(analysis, path, report)
+    for where, metric in items(analysis.get("metrics"), (*path, "metrics")):
+        if isinstance(metric, Mapping):
+            _metric(metric, where, report)
+
+
+def check_comparison(analysis: Node | None, path: KeyPath, report: Report) -> None:
+    """The same of what plans and flags have in common; ``path`` is the place of ``analysis``."""
+    if not isinstance(analysis, Mapping):
+        return
     _margins(analysis, path, report)
     _times(analysis, path, report)
     guard = analysis.get("guard")
     if isinstance(guard, Mapping) and not {"errors", "p99"} & set(guard.entries):
         report.add(guard.place, (*path, "guard"), "says no bound", allowed="errors, p99 or both")
-    for where, metric in items(analysis.get("metrics"), (*path, "metrics")):
-        if isinstance(metric, Mapping):
-            _metric(metric, where, report)
 
 
 def _compares(steps: Node | None, entry: Entry, path: KeyPath, report: Report) -> None:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from gatekeeper.config.addresses import read_host, read_listen, read_prefix, read_tcp_address, read_unit
+from gatekeeper.config.mirrors import check_mirrors
 from gatekeeper.config.problems import closest, listed
 from gatekeeper.config.tree import Entry, KeyPath, Mapping, Node, Report, Scalar, entries, items, shown, value_of
 from gatekeeper.config.values import duration, read_name, read_weight, written
@@ -59,6 +60,7 @@ def _service(service: Mapping, path: KeyPath, report: Report) -> None:
         )
     if names:
         _version(service.get("stable"), (*path, "stable"), names, report)
+        check_mirrors(service, path, names, report)
     _split(service.get("split"), (*path, "split"), names, report)
     _rules(service, path, names, report)
     _sticky(service.get("sticky"), (*path, "sticky"), report)
@@ -100,16 +102,20 @@ def _rules(service: Mapping, path: KeyPath, names: list[str] | None, report: Rep
         if names:
             _version(rule.get("to"), (*where, "to"), names, report)
         _split(rule.get("split"), (*where, "split"), names, report)
-        when = rule.get("when")
-        if isinstance(when, Mapping):
-            _same_header_twice(when.get("header"), (*where, "when", "header"), report)
-            _path_pattern(when.get("path"), (*where, "when", "path"), report)
+        check_when(rule.get("when"), (*where, "when"), report)
         named = rule.get("name")
         name = value_of(read_name, named, report) if named else f"rule-{position}"
         if name and taken.setdefault(name, position) != position:
             place, found = (named.place, shown(named)) if named else (rule.place, f'"{name}", which it has by default')
             message = f"rule {taken[name]} of this service has the same name"
             report.add(place, (*where, "name"), message, found=found, allowed="a name of its own")
+
+
+def check_when(when: Node | None, path: KeyPath, report: Report) -> None:
+    """Report what contradicts itself in a condition."""
+    if isinstance(when, Mapping):
+        _same_header_twice(when.get("header"), (*path, "header"), report)
+        _path_pattern(when.get("path"), (*path, "path"), report)
 
 
 def _same_header_twice(header: Node | None, path: KeyPath, report: Report) -> None:

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from gatekeeper.config import matching, models
+from gatekeeper.config import matching, models, ofrep
+from gatekeeper.config.matching import when_value
+from gatekeeper.config.mirrors import mirror
 from gatekeeper.config.plan_values import releasing
 from gatekeeper.core import model
 
 
-def definition(file: models.File, pages: Mapping[str, Mapping[str, str]]) -> model.Definition:
-    """What the file says exists. ``pages`` are the error pages, by service and status."""
+def definition(
+    file: models.File, pages: Mapping[str, Mapping[str, str]], flags: Mapping[str, model.Flag] | None = None
+) -> model.Definition:
+    """What the file says exists. ``pages`` are the error pages, by service and status; ``flags`` have been read."""
     settings = model.Settings(
         listen=tuple(item.address for item in file.listen),
         listeners={item.address: _listener(item) for item in file.listen if item.tls or item.proxy_protocol},
@@ -17,6 +21,7 @@ def definition(file: models.File, pages: Mapping[str, Mapping[str, str]]) -> mod
         admin_http=file.admin.http,
         admin_tokens=file.admin.tokens,
         admin_users={name: model.User(model.Role(one.role), one.groups) for name, one in file.admin.users.items()},
+        ofrep_rate=file.admin.ofrep.rate,
         state=file.state or "",
         workers=file.workers,
         trusted_proxies=file.trusted_proxies,
@@ -28,7 +33,7 @@ def definition(file: models.File, pages: Mapping[str, Mapping[str, str]]) -> mod
         tracing=model.Tracing(**dict(file.tracing)) if file.tracing is not None else None,
     )
     services = {name: _service(name, one, pages.get(name, {})) for name, one in file.services.items()}
-    return model.Definition(settings, services, releasing(file))
+    return model.Definition(settings, services, releasing(file), flags or {})
 
 
 def _listener(given: models.Listen) -> model.Listener:
@@ -66,6 +71,8 @@ def _service(name: str, given: models.Service, pages: Mapping[str, str]) -> mode
         ejection=_ejection(given.ejection) if given.ejection else None,
         slow_start=given.slow_start,
         trip=model.Trip(given.trip.errors, given.trip.within, given.trip.min) if given.trip else None,
+        ofrep=ofrep.value(given.ofrep) if given.ofrep is not None else None,
+        mirror=mirror(given.mirror),
     )
 
 
@@ -107,28 +114,10 @@ def _unit(kind: str, name: str) -> model.UnitSource:
 
 
 def _rule(given: matching.Rule, position: int, names: tuple[str, ...]) -> model.Rule:
-    when = given.when
     return model.Rule(
         name=given.name or f"rule-{position}",
-        when=model.When(
-            headers=_patterns(when.header),
-            cookies=_patterns(when.cookie),
-            query=_patterns(when.query),
-            path=_pattern(when.path) if when.path else None,
-            methods=when.method,
-            networks=when.client_ip,
-        ),
+        when=when_value(given.when),
         to=given.to,
         split=_weights(given.split, names) if given.split is not None else None,
+        mirror=mirror(given.mirror),
     )
-
-
-def _patterns(given: dict[str, matching.Pattern]) -> tuple[tuple[str, model.Pattern], ...]:
-    return tuple((name, _pattern(pattern)) for name, pattern in given.items())
-
-
-def _pattern(given: matching.Pattern) -> model.Pattern:
-    kind, value = next((name, value) for name, value in given if value is not None)
-    if isinstance(value, bool):
-        return model.Pattern(model.PatternKind(kind), ("true" if value else "false",))
-    return model.Pattern(model.PatternKind(kind), value if isinstance(value, tuple) else (value,))

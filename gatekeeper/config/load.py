@@ -3,10 +3,10 @@
 The parts, in the order they run; each but the last adds to one report, so that all mistakes come out at once:
 
 1. ``reader`` and ``include``: text to a tree with places; syntax, duplicate keys, bounds.
-2. ``later``: keys that are not available yet.
+2. ``elsewhere``: keys that do not stand here.
 3. ``substitute``: empty values, bare yes and no, ``${...}``, relative paths.
 4. ``validate``: every key by itself, by the models.
-5. ``checks`` and ``plan_checks``: what needs several keys.
+5. ``checks``, ``plan_checks`` and ``flag_values``: what needs several keys.
 6. ``certificates`` and ``pages``: the files that are named, and what they hold.
 7. ``convert`` and ``plan_values``: models to the values of ``core.model``.
 """
@@ -17,8 +17,9 @@ from gatekeeper.config.afar import read_from_afar
 from gatekeeper.config.certificates import check_certificates
 from gatekeeper.config.checks import check
 from gatekeeper.config.convert import definition
+from gatekeeper.config.elsewhere import refuse_misplaced_keys
+from gatekeeper.config.flag_values import read_flags
 from gatekeeper.config.include import Gatherer
-from gatekeeper.config.later import refuse_later_keys
 from gatekeeper.config.pages import read_pages
 from gatekeeper.config.plan_checks import check_plans
 from gatekeeper.config.problems import ConfigError
@@ -58,7 +59,7 @@ def _checked(root: Node | None, source: Source, report: Report, now: float | Non
     if root is not None and not isinstance(root, Mapping):
         report.add(root.place, (), "the file is not a mapping of keys", found=shown(root))
     if isinstance(root, Mapping):
-        refuse_later_keys(root, report)
+        refuse_misplaced_keys(root, report)
         refuse_traps(root, report)
         substitute(root, report)
         resolve_paths(root)
@@ -66,7 +67,8 @@ def _checked(root: Node | None, source: Source, report: Report, now: float | Non
         check(root, report)
         check_plans(root, report)
         check_certificates(root, report, now)
+        flags = read_flags(root, report)
         pages = read_pages(root, report)
         if file is not None and not report:
-            return definition(file, pages)
+            return definition(file, pages, flags)
     raise ConfigError(report.problems(source.name))

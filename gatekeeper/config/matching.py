@@ -8,8 +8,10 @@ from pydantic import Field, model_validator
 
 from gatekeeper.config.addresses import COOKIE, HEADER, METHOD, NETWORK
 from gatekeeper.config.base import Many, Model, key
+from gatekeeper.config.mirrors import Mirror
 from gatekeeper.config.problems import WrongValueError
 from gatekeeper.config.values import BOOLEAN, NAME, REGEX, WEIGHT, text, wrong
+from gatekeeper.core import model
 
 TESTS = ("exact", "prefix", "suffix", "contains", "regex", "present", "one_of")
 
@@ -70,3 +72,27 @@ class Rule(Model):
     when: When = Field(description="What a request must look like; {} matches every request.")
     to: Annotated[str, NAME] | None = key(None, "The version such requests get.")
     split: Weights | None = key(None, "Weights per version for such requests.")
+    mirror: Mirror | None = key(None, "Copies of such requests to another version, in place of the service's mirror.")
+
+
+def when_value(given: When) -> model.When:
+    """The condition as the program has it."""
+    return model.When(
+        headers=_patterns(given.header),
+        cookies=_patterns(given.cookie),
+        query=_patterns(given.query),
+        path=_pattern(given.path) if given.path else None,
+        methods=given.method,
+        networks=given.client_ip,
+    )
+
+
+def _patterns(given: dict[str, Pattern]) -> tuple[tuple[str, model.Pattern], ...]:
+    return tuple((name, _pattern(pattern)) for name, pattern in given.items())
+
+
+def _pattern(given: Pattern) -> model.Pattern:
+    kind, value = next((name, value) for name, value in given if value is not None)
+    if isinstance(value, bool):
+        return model.Pattern(model.PatternKind(kind), ("true" if value else "false",))
+    return model.Pattern(model.PatternKind(kind), value if isinstance(value, tuple) else (value,))

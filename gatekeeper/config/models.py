@@ -24,7 +24,10 @@ from gatekeeper.config.addresses import (
     UNIT,
 )
 from gatekeeper.config.base import Many, Model, OrOff, TextOrMapping, key
+from gatekeeper.config.flags import Flags
 from gatekeeper.config.matching import Rule, Weights
+from gatekeeper.config.mirrors import Mirror
+from gatekeeper.config.ofrep import Ofrep
 from gatekeeper.config.plans import Freezes, Group, Plan, Webhooks
 from gatekeeper.config.values import (
     BOOLEAN,
@@ -80,6 +83,12 @@ class User(Model):
     groups: Annotated[tuple[_Name, ...], Many(0, 64, unique=str)] = key([], "Groups whose approval the user can give.")
 
 
+class AdminOfrep(Model):
+    """Feature flags for applications, by the OFREP protocol."""
+
+    rate: Annotated[int, whole(1, 1_000_000)] = key(1000, "Requests of one token or user in a second; then a 429.")
+
+
 class Admin(Model):
     """Where operators reach gatekeeper."""
 
@@ -95,6 +104,7 @@ class Admin(Model):
     users: dict[Annotated[str, USER], User] = key(
         {}, "Users of this machine who are not operators, by name. Root and gatekeeper's own user may do everything."
     )
+    ofrep: AdminOfrep = key({}, "Feature flags for applications.")
 
 
 class Dns(Model):
@@ -261,6 +271,8 @@ class Service(Model):
         0, "Time in which a backend that became ready grows to its whole share; 0: at once."
     )
     trip: Annotated[Trip | None, OrOff()] = key({}, "When a version that is not stable loses its weight at once; off.")
+    mirror: Mirror | None = key(None, "Copies of users' requests to another version, and what differs.")
+    ofrep: Ofrep | None = key(None, "Flags for its clients, by OFREP. Without this key they cannot ask.")
     plan: _Name | None = key(None, "The plan of its releases if none is named. Default: at once.")
     freeze: Freezes = key([], "When none of its releases may begin or take a step.")
     error_pages: Annotated[dict[Annotated[str, PAGE_KEY], Annotated[str, FILE]], Field(min_length=1)] | None = key(
@@ -287,4 +299,5 @@ class File(Model):
     releases: dict[_Name, Group] = key({}, "Services that are released as one, by a name of their own.")
     freeze: Freezes = key([], "When no release may begin or take a step.")
     notify: Webhooks = key([], "Who is told of events.")
+    flags: Flags = key({}, "Features that are released without a deploy, by name.")
     services: Annotated[dict[_Name, Service], Field(min_length=1)] = Field(description="Service name to service.")

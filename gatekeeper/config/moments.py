@@ -8,7 +8,7 @@ gap, one that comes twice is the first of the two.
 import re
 import zoneinfo
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from gatekeeper.config.problems import WrongValueError, closest
@@ -20,6 +20,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ALL_DAY = 24 * 60
 _OFFSET = r"Z|[+-]\d\d:\d\d"
 _MOMENT = re.compile(rf"(\d{{4}})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d))?({_OFFSET})?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LOOSE_MOMENT = re.compile(
     r"(\d{4})-(\d\d?)-(\d\d?)(?:[Tt ]+(\d\d?)(?::(\d\d))?(:\d\d)?(?:\.\d+)?\s*([Zz]|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
@@ -91,6 +92,20 @@ MOMENT = Reads(
     "a day and hour such as 2026-12-01T06:00, with Z or +01:00 behind it where no timezone stands beside it",
     {"type": "string", "pattern": _MOMENT_PATTERN},
 )
+
+
+def read_date(text: str) -> str:
+    """A day as ``2027-01-31``."""
+    try:
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        raise WrongValueError("is no day there is") from None
+    if day is None:
+        near = _nearest_moment(text)[:10]
+        raise WrongValueError("is not a day", suggestion=near)
+    if not _YEARS[0] <= day.year <= _YEARS[1]:
+        raise WrongValueError("is too far away", allowed=f"a year from {_YEARS[0]} to {_YEARS[1]}")
+    return text
 
 
 def read_zone(text: str) -> str:

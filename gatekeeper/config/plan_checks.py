@@ -39,7 +39,7 @@ def check_plans(root: Mapping, report: Report) -> None:
     services = root.get("services")
     for path, entry in entries(services, ("services",)):
         if isinstance(entry.value, Mapping):
-            _named(entry.value.get("plan"), (*path, "plan"), plans, "plan", report)
+            check_named(entry.value.get("plan"), (*path, "plan"), plans, "plan", report)
             _freezes(entry.value.get("freeze"), (*path, "freeze"), report)
     _groups(root.get("releases"), services, plans, report)
     for pattern in CHECKS:
@@ -50,7 +50,7 @@ def check_plans(root: Mapping, report: Report) -> None:
                 report.add(program.place, where, "names no program", found=shown(program), allowed=allowed)
 
 
-def _named(node: Node | None, path: KeyPath, known: Node | None, what: str, report: Report) -> None:
+def check_named(node: Node | None, path: KeyPath, known: Node | None, what: str, report: Report) -> None:
     """Report the name of something that is not there; what is no mapping of names has been reported itself."""
     if not isinstance(node, Scalar) or report.blamed(node) or not isinstance(known, Mapping | None):
         return
@@ -112,7 +112,7 @@ def _start(start: Mapping, path: KeyPath, report: Report) -> None:
     if isinstance(window, Mapping) and not set(_HOURS) & set(window.entries):
         report.add(window.place, (*path, "window"), "has neither days nor hours", allowed="days, hours or both")
     local = isinstance(window, Mapping) and "timezone" not in window.entries
-    _zone(start, ("at",), path, report, local=local)
+    check_zone(start, ("at",), path, report, local=local)
 
 
 def _freezes(node: Node | None, path: KeyPath, report: Report) -> None:
@@ -121,7 +121,7 @@ def _freezes(node: Node | None, path: KeyPath, report: Report) -> None:
             continue
         if not {"from", "until", *_HOURS} & set(freeze.entries):
             report.add(freeze.place, where, "says no time", allowed="at least one of from, until, days and hours")
-        _zone(freeze, ("from", "until"), where, report, local=bool(set(_HOURS) & set(freeze.entries)))
+        check_zone(freeze, ("from", "until"), where, report, local=bool(set(_HOURS) & set(freeze.entries)))
         zone = value_of(read_zone, freeze.get("timezone"), report)
         until = freeze.get("until")
         first, last = (value_of(read_moment, freeze.get(name), report) for name in ("from", "until"))
@@ -131,7 +131,7 @@ def _freezes(node: Node | None, path: KeyPath, report: Report) -> None:
             report.add(until.place, (*where, "until"), "is not after from", found=shown(until), allowed=allowed)
 
 
-def _zone(mapping: Mapping, moments: tuple[str, ...], path: KeyPath, report: Report, *, local: bool) -> None:
+def check_zone(mapping: Mapping, moments: tuple[str, ...], path: KeyPath, report: Report, *, local: bool) -> None:
     """A moment without an offset needs a time zone beside it; a zone is for such a moment or for ``local`` hours."""
     zone: Entry | None = mapping.entries.get("timezone")
     given = {name: mapping.get(name) for name in moments if name in mapping.entries}
@@ -156,9 +156,9 @@ def _groups(node: Node | None, services: Node | None, plans: Node | None, report
             report.add(entry.key.place, path, message, found=shown(entry.key), allowed="a name of its own")
         if not isinstance(entry.value, Mapping):
             continue
-        _named(entry.value.get("plan"), (*path, "plan"), plans, "plan", report)
+        check_named(entry.value.get("plan"), (*path, "plan"), plans, "plan", report)
         for where, item in items(entry.value.get("services"), (*path, "services")):
-            _named(item, where, services, "service", report)
+            check_named(item, where, services, "service", report)
             if not isinstance(item, Scalar) or report.blamed(item):
                 continue
             group, first = taken.setdefault(item.text, (name, item))

@@ -1,6 +1,9 @@
 """From the models of ``plans`` to the values of ``core.release.plan``. They have been checked as a whole before."""
 
+from dataclasses import replace
+
 from gatekeeper.config import analysis, models, plans
+from gatekeeper.config.mirrors import mirror_check
 from gatekeeper.config.moments import Moment, wall
 from gatekeeper.core.judge import analysis as judged
 from gatekeeper.core.release import plan as values
@@ -40,6 +43,16 @@ def _plan(name: str, given: plans.Plan) -> values.Plan:
 
 
 def _analysis(given: analysis.Analysis) -> judged.Analysis:
+    return replace(
+        comparison(given),
+        deadline=given.deadline,
+        steps=judged.Demand(given.steps),
+        queries=tuple(_query(metric) for metric in given.metrics),
+    )
+
+
+def comparison(given: analysis.Comparison) -> judged.Analysis:
+    """What is compared, and nothing of steps."""
     ratio, points = given.tolerate.errors
     slower, floor = given.tolerate.latency
     guard, burst = given.guard, given.burst
@@ -59,10 +72,7 @@ def _analysis(given: analysis.Analysis) -> judged.Analysis:
         warm_up=given.warm_up,
         guard=judged.Guard(guard.errors, guard.p99, guard.window) if guard else None,
         burst=judged.Burst(burst.block, burst.cap) if burst else None,
-        deadline=given.deadline,
-        steps=judged.Demand(given.steps),
         routes=given.routes,
-        queries=tuple(_query(metric) for metric in given.metrics),
     )
 
 
@@ -102,8 +112,10 @@ def _check(given: plans.Check) -> values.Check:
         return values.Check(http=values.HttpCheck(**dict(given.http)))
     if given.command is not None:
         return values.Check(command=values.CommandCheck(given.command.run, given.command.timeout))
+    if given.mirror is not None:
+        return values.Check(mirror=mirror_check(given.mirror))
     asked = given.released_in
-    assert asked is not None  # noqa: S101 - one of the three stands there, or the file was refused
+    assert asked is not None  # noqa: S101 - one of the four stands there, or the file was refused
     return values.Check(
         released_in=values.ReleasedInCheck(asked.gatekeeper, asked.service, asked.token_file, asked.timeout)
     )

@@ -12,11 +12,12 @@ from pydantic import Field, model_validator
 from gatekeeper.config.addresses import API_ADDRESS, FILE, REQUEST_PATH, WEB_ADDRESS
 from gatekeeper.config.analysis import Analysis
 from gatekeeper.config.base import Many, Model, TextOrMapping, key
+from gatekeeper.config.mirrors import MirrorCheck
 from gatekeeper.config.moments import HOURS, MOMENT, WEEKDAYS, ZONE, Moment
 from gatekeeper.config.problems import WrongValueError
 from gatekeeper.config.values import BOOLEAN, NAME, SHARE, choice, duration, text, whole, wrong
 
-CHECKS = ("http", "command", "released_in")
+CHECKS = ("http", "command", "released_in", "mirror")
 EVENTS = (
     "release_started",
     "release_verifying",
@@ -88,6 +89,7 @@ class Check(Model):
     http: HttpCheck | None = key(None, "Every backend of the candidate answers a GET as it should.")
     command: CommandCheck | None = key(None, "A program of this machine ends with exit code 0.")
     released_in: ReleasedInCheck | None = key(None, "The same build was released at another gatekeeper.")
+    mirror: MirrorCheck | None = key(None, "Copies of users' requests are answered by the candidate as by stable.")
 
     @model_validator(mode="before")
     @classmethod

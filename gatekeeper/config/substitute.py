@@ -15,6 +15,12 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # A star is every name or item.
 _OFF_IS_A_WORD: tuple[KeyPath, ...] = (("log", "access"), ("services", "*", "ejection"), ("services", "*", "trip"))
+# Keys that are such words: a flag's own, and names of its variants. Its off may be the variant of that name.
+_SWITCHES: tuple[KeyPath, ...] = (
+    ("flags", "*", "*"),
+    *(("flags", "*", name, "*") for name in ("schedule", "variants", "split")),
+)
+_OFF_IS_A_VARIANT: tuple[KeyPath, ...] = (("flags", "*", "off"), ("flags", "*", "on_fail"))
 # Where the checks of plans stand.
 CHECKS: tuple[KeyPath, ...] = (("plans", "*", "verify", "*"), ("plans", "*", "steps", "*", "verify", "*"))
 # Where values are paths of files; a list of one mapping may be written as the mapping.
@@ -41,7 +47,7 @@ def refuse_traps(root: Node, report: Report) -> None:
                 message = "a key is empty" if scalar is key else "nothing stands here; give a value or remove the key"
                 report.add(scalar.place, path, message, found=shown(scalar) if scalar.written else "")
                 report.blame(scalar)
-            elif scalar.plain and _BARE.fullmatch(scalar.written) and not _off_is_a_word(path):
+            elif scalar.plain and _BARE.fullmatch(scalar.written) and not _is_a_word(path, of_key=scalar is key):
                 word = scalar.written.lower()
                 allowed = f'"{scalar.written}" in quotes, or {"true" if word in {"yes", "on"} else "false"}'
                 report.add(
@@ -50,10 +56,10 @@ def refuse_traps(root: Node, report: Report) -> None:
                 report.blame(scalar)
 
 
-def _off_is_a_word(path: KeyPath) -> bool:
+def _is_a_word(path: KeyPath, *, of_key: bool) -> bool:
     return any(
         len(path) == len(known) and all(one in {"*", step} for one, step in zip(known, path, strict=True))
-        for known in _OFF_IS_A_WORD
+        for known in (_SWITCHES if of_key else (*_OFF_IS_A_WORD, *_OFF_IS_A_VARIANT))
     )
 
 

@@ -35,7 +35,7 @@ def load_version(
     report = Report()
     source = Source("body", Path(base_dir).absolute())
     given = {key: value for key, value in document.items() if value is not None or key not in _INHERITED}
-    root = _Tree(source).mapping({"services": {service: {"versions": {name: given}}}})
+    root = DocumentTree(source).mapping({"services": {service: {"versions": {name: given}}}})
     refuse_traps(root, report)
     resolve_paths(root)
     file = validate(root, report)
@@ -43,7 +43,7 @@ def load_version(
     check_certificates(root, report, None)
     if file is None or report:
         top = render(("services", service, "versions", name))
-        raise ConfigError([_within(problem, top) for problem in report.problems(source.name)])
+        raise ConfigError([within(problem, top, "version") for problem in report.problems(source.name)])
     version = replace(definition(file, {}).services[service].versions[name], origin=Origin.DEPLOY)
     return _completed(version, document, like)
 
@@ -58,7 +58,7 @@ def _completed(version: Version, document: Document[str, Any], like: Version | N
     return version if any(b.url.startswith("https:") for b in version.backends) else replace(version, tls=BackendTls())
 
 
-class _Tree:
+class DocumentTree:
     """JSON values as the tree of a file. There are no lines; places only tell the order of things."""
 
     def __init__(self, source: Source) -> None:
@@ -86,15 +86,15 @@ class _Tree:
         return Place(self._source, self._nodes, 1)
 
 
-def _within(problem: Problem, top: str) -> Problem:
-    """The same with its path in the document, and no line; what is wrong with the name stands under ``version``."""
+def within(problem: Problem, top: str, name: str) -> Problem:
+    """The same with its path in the document, and no line; what is wrong beside it stands under ``name``."""
     path = problem.path.removeprefix(top).removeprefix(".") if problem.path.startswith(top) else ""
-    return replace(problem, file="", line=0, column=0, path=path or "version")
+    return replace(problem, file="", line=0, column=0, path=path or name)
 
 
 def version_schema() -> dict[str, Any]:
     """JSON Schema of such a document, with its own ``$defs``."""
-    schema: dict[str, Any] = _literal(tidy(models.Version.model_json_schema(by_alias=True, mode="validation")))
+    schema: dict[str, Any] = literal(tidy(models.Version.model_json_schema(by_alias=True, mode="validation")))
     for key in _INHERITED:
         found = schema["properties"][key]
         found.pop("default", None)
@@ -103,13 +103,13 @@ def version_schema() -> dict[str, Any]:
     return schema
 
 
-def _literal(node: Any) -> Any:
-    """Without the ways to write ``${...}``."""
+def literal(node: Any) -> Any:
+    """A schema without the ways to write ``${...}``."""
     if isinstance(node, list):
-        return [_literal(item) for item in node if item != {"type": "string", "pattern": ANY_SUBSTITUTION}]
+        return [literal(item) for item in node if item != {"type": "string", "pattern": ANY_SUBSTITUTION}]
     if not isinstance(node, dict):
         return node
-    made = {key: _literal(value) for key, value in node.items()}
+    made = {key: literal(value) for key, value in node.items()}
     if isinstance(made.get("pattern"), str):
         made["pattern"] = made["pattern"].removesuffix(f"|{ANY_SUBSTITUTION}")
     if len(made.get("anyOf", ())) == 1:

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 from gatekeeper.channel import Message
@@ -37,6 +38,8 @@ from gatekeeper.core.model import BackendTls, HealthCheck, State, Version
 from gatekeeper.telemetry.block import Block
 from gatekeeper.telemetry.carry import Ledger
 from gatekeeper.telemetry.exposition import View
+from gatekeeper.telemetry.flagged import Flagged
+from gatekeeper.telemetry.shadowed import Shadowed
 from gatekeeper.telemetry.slots import CAPACITY, Slots
 from gatekeeper.telemetry.totals import answered, read
 from gatekeeper.telemetry.window import Window
@@ -95,6 +98,8 @@ class Gate:
         self.keyring = Keyring(tell, self._send_credentials, clock)
         self.exporter = Exporter(lambda: self._state.settings)
         self.window = Window(self.ledger.all, self.slots.names)
+        self.flagged = Flagged()
+        self.shadowed = Shadowed()
 
     # Set by ``open``, in this order.
     listeners: Listeners
@@ -148,6 +153,9 @@ class Gate:
         for service, version, cause, count in self._estate.counters.get("ejections", ()):
             self.monitor.ejections[service, version, cause] = count
         self.exporter.exported, self.exporter.dropped = self._estate.counters.get("spans", (0, 0))
+        self.hear_flagged(self._estate.counters.get("flags", ()))
+        with contextlib.suppress(ValueError):
+            self.shadowed.take(self._estate.counters.get("shadow", ()))
         patience = HANDOVER_ROUND_SECONDS if self._estate.pid else FIRST_ROUND_SECONDS
         if not await self.monitor.first_round(patience):
             log.warning("some health checks took too long; their backends start as pending")
@@ -240,6 +248,8 @@ class Gate:
         estate.counters = {
             "ejections": [[*key, count] for key, count in self.monitor.ejections.items()],
             "spans": [self.exporter.exported, self.exporter.dropped],
+            "flags": self.flagged.hand_over(),
+            "shadow": self.shadowed.dump(),
         }
         estate.picture = self.monitor.picture()
         estate.sockets = self.listeners.given()
@@ -267,7 +277,8 @@ class Gate:
         await self.monitor.stop()
         seconds = self.drain_seconds
         self.listeners.hand_over(taken)
-        return await self.fleet.drain(seconds, taken)
+        report = await self.fleet.drain(seconds, taken)
+        return replace(report, counted=self.flagged.rest())
 
     async def close(self) -> None:
         """End whatever is left, in the reverse order of its beginning."""
@@ -295,6 +306,7 @@ class Gate:
             memory=[int(worker.load.get("rss", 0)) for worker in workers],
             problems=problems,
             spans=(self.exporter.exported, self.exporter.dropped),
+            now=self._clock.wall(),
         )
 
     def workers(self) -> Sequence[Mapping[str, Any]]:
@@ -312,8 +324,17 @@ class Gate:
     def _hear_recorded(self, pid: int, message: Message) -> None:
         if message["type"] == "spans":
             self.exporter.hear(message["spans"])
+        elif message["type"] == "flags":
+            self.hear_flagged(message.get("of"))
         elif self.recorded is not None:
             self.recorded(pid, message)
+
+    def hear_flagged(self, rows: Any) -> None:
+        """What a worker, or the program before, counted of flags. Never fails."""
+        try:
+            self.flagged.hear(rows)
+        except ValueError as error:
+            log.error("what was counted of flags cannot be read", extra={"reason": str(error)})  # noqa: TRY400
 
     def _answered(self, service: str, version: str) -> tuple[int, int]:
         slot = self.slots.slot(service, version)

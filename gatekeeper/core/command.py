@@ -7,6 +7,10 @@ refused and nothing changed. A command that asks for what already is gives back 
 from collections.abc import Callable
 from typing import Any, Final
 
+from gatekeeper.core.flags import acts as flag_acts
+from gatekeeper.core.flags import follow as following
+from gatekeeper.core.flags.commands import RemoveFlag, RollbackFlag, ScheduleFlags, SetFlag, SwitchFlag
+from gatekeeper.core.flags.schedule import schedule_flags
 from gatekeeper.core.model import State
 from gatekeeper.core.outcome import Change, Command, Outcome, Problem, Refused
 from gatekeeper.core.past import Past, PastService
@@ -44,12 +48,17 @@ __all__ = [
     "Problem",
     "Refused",
     "Reload",
+    "RemoveFlag",
     "ResetTrip",
     "Restore",
     "Retire",
     "Rollback",
+    "RollbackFlag",
+    "ScheduleFlags",
+    "SetFlag",
     "SetSplit",
     "StartRelease",
+    "SwitchFlag",
     "TripVersion",
     "Verb",
     "apply",
@@ -70,15 +79,20 @@ _ACTS: Final[dict[type[Command], _Act]] = {
     Restore: restore,
     Confirm: confirm,
     Expire: expire,
+    SetFlag: flag_acts.set_flag,
+    SwitchFlag: flag_acts.switch_flag,
+    RollbackFlag: flag_acts.rollback_flag,
+    RemoveFlag: flag_acts.remove_flag,
+    ScheduleFlags: schedule_flags,
     StartRelease: start,
     Act: acts.act,
     CheckDone: acts.check_done,
     Judged: acts.judged,
     Advance: acts.advance,
 }
-_SETTLE: Final = (Rollback, Restore, TripVersion)
+_SETTLE: Final = (Rollback, Restore, TripVersion, RollbackFlag)
 """Those that may touch what waits to be confirmed, see ``core.pending``."""
-_FOR_GOOD: Final = (Confirm, Expire, TripVersion, ReleaseCommand)
+_FOR_GOOD: Final = (Confirm, Expire, TripVersion, ReleaseCommand, ScheduleFlags)
 """Those that cannot themselves wait to be confirmed."""
 
 
@@ -101,4 +115,7 @@ def apply(state: State, command: Command, now: float) -> Outcome:
         reset = isinstance(command, Reload) and command.reset_split
         outcome = follow(state, command, outcome, now, restored=restored, reset=reset)
     refuse_confirm_within(state, command, outcome.state)
-    return with_pending(state, command, outcome, now, settles=isinstance(command, _SETTLE))
+    stops = isinstance(command, SwitchFlag) and (command.kill or command.verdict is not None)
+    settles = stops or isinstance(command, _SETTLE)
+    outcome = with_pending(state, command, outcome, now, settles=settles)
+    return following.follow(state, command, outcome, now)

@@ -4,6 +4,7 @@ Decisions are shared: the common ones are made when the table is compiled and ha
 changes one; what differs per request (a cookie, a fail-over) is a copy.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -11,7 +12,11 @@ from typing import TYPE_CHECKING
 from gatekeeper.core.model import Version
 
 if TYPE_CHECKING:
+    from gatekeeper.core.flags.evaluate import Evaluated
     from gatekeeper.core.service import ServiceRoute
+
+Draw = Callable[[], int]
+"""64 random bits."""
 
 FORCED = "forced"
 """A tester asked for the version, and may."""
@@ -62,9 +67,13 @@ class Decision:
     unit: int = -1
     """The point of the unit in the hash range of the split that decided; -1 where there is none, or nobody wants to
     know (``ServiceRoute.tells_units``)."""
+    flags: "Evaluated | None" = None
+    """What the request has of each flag of the service; None where it has no flags."""
+    who: bytes = b""
+    """The id of the unit; empty where there is none, or nobody wants to know."""
 
-    def of_unit(self, point: int, lines: bytes) -> "Decision":
-        """The same for the unit at this point, with these Set-Cookie lines."""
+    def of_unit(self, point: int, who: bytes, lines: bytes) -> "Decision":
+        """The same for the unit of this id, at this point, with these Set-Cookie lines."""
         return Decision(
             self.service,
             self.version,
@@ -76,6 +85,8 @@ class Decision:
             self.unavailable,
             self.weight,
             point,
+            self.flags,
+            who,
         )
 
     def with_cookie(self, lines: bytes) -> "Decision":
@@ -91,6 +102,25 @@ class Decision:
             self.unavailable,
             self.weight,
             self.unit,
+            self.flags,
+            self.who,
+        )
+
+    def with_flags(self, flags: "Evaluated") -> "Decision":
+        """The same for a request with these flags."""
+        return Decision(
+            self.service,
+            self.version,
+            self.reason,
+            self.rule,
+            self.forced,
+            self.set_cookie,
+            self.failed_over_from,
+            self.unavailable,
+            self.weight,
+            self.unit,
+            flags,
+            self.who,
         )
 
     def elsewhere(self, version: VersionRoute) -> "Decision":
@@ -106,6 +136,8 @@ class Decision:
             self.unavailable,
             self.weight,
             self.unit,
+            self.flags,
+            self.who,
         )
 
     def nowhere(self) -> "Decision":
@@ -120,4 +152,6 @@ class Decision:
             unavailable=True,
             weight=self.weight,
             unit=self.unit,
+            flags=self.flags,
+            who=self.who,
         )

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from gatekeeper.core.codec import dump
+from gatekeeper.core.flags.changes import compare_flags, past_flags
 from gatekeeper.core.model import (
     Ejection,
     Pending,
@@ -30,6 +31,7 @@ _IN_FILE = {
     "admin_http": "admin.http",
     "admin_tokens": "admin.tokens",
     "admin_users": "admin.users",
+    "ofrep_rate": "admin.ofrep.rate",
 }
 """Settings whose key in the file is another."""
 _PART_IN_FILE = {"networks": "from", "out": "for", "least": "min"}
@@ -51,6 +53,7 @@ def compare(before: State, after: State, only: Container[str] | None = None) -> 
             yield Change(path, old and _summary(old), new and _summary(new))
         elif old is not new:
             yield from _compare_services(path, old, new)
+    yield from compare_flags(before.flags, after.flags)
     yield from compare_releasing(before.releasing, after.releasing)
     yield from compare_pending(before.pending, after.pending)
     yield from compare_releases(before.releases, after.releases)
@@ -66,7 +69,8 @@ def compare_pending(before: Iterable[Pending], after: Iterable[Pending]) -> Iter
 
 
 def _waiting(pending: Pending) -> dict[str, Any]:
-    return {"deadline": pending.deadline, "actor": pending.actor, "services": list(pending.before)}
+    flags = {"flags": list(pending.flags)} if pending.flags else {}
+    return {"deadline": pending.deadline, "actor": pending.actor, "services": list(pending.before), **flags}
 
 
 def _summary(service: ServiceState) -> dict[str, Any]:
@@ -195,7 +199,9 @@ def past_state(past: Past, like: Past | State | None = None) -> State:
     settings = past.settings or (like.settings if like is not None else None) or Settings()
     releasing = past.releasing or (like.releasing if like is not None else None) or Releasing()
     services = {name: _past_service(name, was, like) for name, was in past.services.items()}
-    return State(0, settings, services, releasing=releasing, releases=like.releases if isinstance(like, State) else {})
+    flags = past_flags(past.flags, like.flags if like is not None else None)
+    releases = like.releases if isinstance(like, State) else {}
+    return State(0, settings, services, releasing=releasing, releases=releases, flags=flags)
 
 
 def _past_service(name: str, was: PastService, like: Past | State | None) -> ServiceState:

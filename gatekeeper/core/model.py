@@ -12,13 +12,15 @@ All durations are seconds (float), all sizes bytes (int), all fractions 0..1.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 
+from gatekeeper.core.flags.model import Flag, FlagState
 from gatekeeper.core.health import Ejection, HealthCheck, Trip
+from gatekeeper.core.parts import Origin, Pattern, PatternKind, Split, Weights, When
 from gatekeeper.core.release.model import Promoted, Release
 from gatekeeper.core.release.plan import Releasing
 from gatekeeper.core.settings import Dns, KeyPair, Limits, Listener, ListenerTls, Log, Role, Settings, Tracing, User
+from gatekeeper.core.shadow.model import Mirror
 
 __all__ = [
     "Backend",
@@ -27,12 +29,15 @@ __all__ = [
     "Deployed",
     "Dns",
     "Ejection",
+    "Flag",
+    "FlagState",
     "HealthCheck",
     "KeyPair",
     "Limits",
     "Listener",
     "ListenerTls",
     "Log",
+    "Mirror",
     "OnUnavailable",
     "Origin",
     "Pattern",
@@ -66,9 +71,6 @@ __all__ = [
     "When",
 ]
 
-Weights = Mapping[str, Decimal]
-"""Version name -> weight, in the order the versions are defined. Any positive total; 0 = deployed, not released."""
-
 
 class StickyMode(StrEnum):
     RAMP = "ramp"
@@ -90,47 +92,6 @@ class OnUnavailable(StrEnum):
     FAIL = "fail"
 
 
-class Origin(StrEnum):
-    """Where a version was defined."""
-
-    FILE = "file"
-    DEPLOY = "deploy"
-
-
-class PatternKind(StrEnum):
-    EXACT = "exact"
-    PREFIX = "prefix"
-    SUFFIX = "suffix"
-    CONTAINS = "contains"
-    REGEX = "regex"
-    PRESENT = "present"
-    ONE_OF = "one_of"
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """One test on one value. ``values`` holds one text, several for ONE_OF, "true" or "false" for PRESENT."""
-
-    kind: PatternKind
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """All parts must match (AND); an empty ``When`` matches every request.
-
-    ``headers``, ``cookies`` and ``query`` are (name, pattern) pairs; header names in lower case.
-    ``methods`` is empty for any method; ``networks`` (CIDR texts) is empty for any client address.
-    """
-
-    headers: tuple[tuple[str, Pattern], ...] = ()
-    cookies: tuple[tuple[str, Pattern], ...] = ()
-    query: tuple[tuple[str, Pattern], ...] = ()
-    path: Pattern | None = None
-    methods: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """An ordered matcher that sends a request to one version (``to``) or to a split of its own; exactly one is set."""
@@ -139,6 +100,8 @@ class Rule:
     when: When
     to: str | None = None
     split: Weights | None = None
+    mirror: Mirror | None = None
+    """In place of the service's, for the requests that the rule decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +183,17 @@ class Retries:
 
 
 @dataclass(frozen=True, slots=True)
+class Ofrep:
+    """Flags are told to the service's own clients by OFREP: below ``path`` of the service, to pages of its own and of
+    other ``origins`` (``*``: all), ``rate`` times a second.
+    """
+
+    path: str = "/ofrep"
+    origins: tuple[str, ...] = ()
+    rate: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A named front. ``hosts`` are lower case, without port, ``*.`` only as the first label; empty = every host."""
 
@@ -246,6 +220,10 @@ class Service:
     """Seconds in which a backend that became ready grows to its whole weight; 0 = at once."""
     trip: Trip | None = field(default_factory=Trip)
     """None = no trip-wire."""
+    ofrep: Ofrep | None = None
+    """None = its clients cannot ask for flags."""
+    mirror: Mirror | None = None
+    """None = no copies of users' requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,20 +231,7 @@ class Definition:
     settings: Settings
     services: Mapping[str, Service]
     releasing: Releasing = field(default_factory=Releasing)
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Weights and who owns which part of the hash range [0, SPACE), see ``core.split``.
-
-    ``stacks`` maps a version to its pieces in the order they were joined. A piece (start, end) with start < end was
-    joined upwards, one with start > end downwards; its latest joined point is next to ``end``.
-    ``salt`` is hexadecimal; it keys the hash of unit ids.
-    """
-
-    weights: Weights
-    stacks: Mapping[str, tuple[tuple[int, int], ...]]
-    salt: str
+    flags: Mapping[str, Flag] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,9 +309,9 @@ class ServiceState:
 class Pending:
     """A change that undoes itself at ``deadline`` (wall seconds) unless it is confirmed before.
 
-    ``before`` are the services it changed as they were before it (None: there was none), ``settings`` and
-    ``releasing`` likewise if it changed them. Until then nobody else may change these services, so putting them back
-    undoes nothing else.
+    ``before`` are the services it changed as they were before it (None: there was none), ``flags`` the flags,
+    ``settings`` and ``releasing`` likewise if it changed them. Until then nobody else may change these services and
+    flags, so putting them back undoes nothing else.
     """
 
     revision: int
@@ -355,6 +320,7 @@ class Pending:
     before: Mapping[str, ServiceState | None]
     settings: Settings | None = None
     releasing: Releasing | None = None
+    flags: Mapping[str, FlagState | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,3 +334,5 @@ class State:
     """What the file says of releases. Workers get neither this nor ``releases``: they route by weights alone."""
     releases: Mapping[int, Release] = field(default_factory=dict)
     """By id: those that are active and, of each service, the last one; what is older is in the store."""
+    flags: Mapping[str, FlagState] = field(default_factory=dict)
+    """By name; their order means nothing."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gatekeeper.core.flags.model import PastFlag
 from gatekeeper.core.model import Deployed, Promoted, Releasing, Service, Settings, Version, Weights
 
 
@@ -24,9 +25,10 @@ class PastService:
 class Past:
     """An earlier revision. A service that is not among ``services`` did not exist.
 
-    ``settings`` and ``releasing`` None = not kept.
+    ``settings``, ``releasing`` and ``flags`` None = not kept.
     """
 
     settings: Settings | None
     services: Mapping[str, PastService]
     releasing: Releasing | None = None
+    flags: Mapping[str, PastFlag] | None = None

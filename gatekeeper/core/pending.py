@@ -1,21 +1,26 @@
 """Changes that undo themselves unless they are confirmed.
 
 While one waits (``Pending``), the services it changed are its alone, so that putting them back undoes nothing else:
-other commands that would change them are refused. Three may: going back (``Rollback``, ``Restore``), for nobody is to
-be kept from that, and the trip-wire. They settle what they touch: it is no longer put back.
+other commands that would change them are refused. Some may: going back (``Rollback``, ``Restore``), for nobody is to
+be kept from that, the trip-wire, and whoever kills a flag or judges it. They settle what they touch: it is no longer
+put back.
 
-So no two changes wait for the same service, and what waits is bounded by the number of services.
+So no two changes wait for the same service, and what waits is bounded by the number of services. All this is true of
+flags, too.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from gatekeeper.core.difference import compare_pending
+from gatekeeper.core.flags.define import crowd, refuse_crowd
+from gatekeeper.core.flags.running import shown
+from gatekeeper.core.flags.running import stamped as flag_stamped
 from gatekeeper.core.fronts import collisions, refuse_collisions
 from gatekeeper.core.model import Pending, ServiceState, State
 from gatekeeper.core.outcome import Command, Outcome, Problem, Refused, plain
 from gatekeeper.core.restart import kept_until_restart
-from gatekeeper.core.revise import revise, stamped
+from gatekeeper.core.revise import revise, stamped, with_flags
 
 CONFIRM_LEAST = 1.0
 CONFIRM_MOST = 7 * 86_400.0
@@ -42,6 +47,11 @@ def awaiting(state: State, service: str) -> Pending | None:
     return next((pending for pending in state.pending if service in pending.before), None)
 
 
+def awaiting_flag(state: State, flag: str) -> Pending | None:
+    """The change of that flag that waits to be confirmed."""
+    return next((pending for pending in state.pending if flag in pending.flags), None)
+
+
 def confirm(state: State, command: Confirm, now: float) -> Outcome:
     found = [item for item in state.pending if command.revision in (None, item.revision)]
     if len(found) != 1:
@@ -53,7 +63,7 @@ def confirm(state: State, command: Confirm, now: float) -> Outcome:
         else:
             code, detail = "nothing_to_confirm", f"revision {command.revision} does not wait to be confirmed"
         raise Refused(409, code, detail, f"one of {waiting}" if waiting else "nothing: it is settled already")
-    event = {"kind": "confirmed", "confirmed": found[0].revision, "services": list(found[0].before)}
+    event = {"kind": "confirmed", "confirmed": found[0].revision, **_what(found[0])}
     rest = tuple(item for item in state.pending if item is not found[0])
     return revise(state, command, now, event, {}, pending=rest)
 
@@ -66,8 +76,16 @@ def expire(state: State, command: Expire, now: float) -> Outcome:
     # Only where a part of the change was settled apart can the rest collide with it; then that stays as it is.
     while left := collisions(_with(state, put), put):
         put = {name: service for name, service in put.items() if name not in left}
+    flags = {
+        name: None if flag is None else flag_stamped(flag, state.revision + 1, now)
+        for name, flag in found.flags.items()
+    }
+    if crowd({name: flag.definition for name, flag in with_flags(state, flags).items()}):
+        flags = {}
     event = {"kind": "undone", "undid": found.revision, "reason": command.reason, "services": list(put)}
-    kept = [name for name in found.before if name not in put]
+    if flags:
+        event["flags"] = list(flags)
+    kept = [name for name in found.before if name not in put] + [name for name in found.flags if name not in flags]
     return revise(
         state,
         command,
@@ -78,6 +96,7 @@ def expire(state: State, command: Expire, now: float) -> Outcome:
         releasing=found.releasing,
         pending=tuple(item for item in state.pending if item is not found),
         with_changes=True,
+        flags=flags,
     )
 
 
@@ -104,6 +123,34 @@ def put_back(state: State, command: Command, pending: Pending, service: str, now
         "after": plain(before.running.split.weights),
     }
     return revise(state, command, now, event, put)
+
+
+def put_flag_back(state: State, command: Command, pending: Pending, flag: str, now: float) -> Outcome:
+    """A rollback of one flag to what it was before the change that waits. Raises ``Refused`` (409)."""
+    before = pending.flags[flag]
+    if before is None:
+        raise Refused(
+            409,
+            "nothing_to_undo",
+            f"flag {flag} came with revision {pending.revision}, which waits to be confirmed",
+            f"`gatekeeper restore {pending.revision - 1}` for all of what that revision changed, or to wait until "
+            "it undoes itself",
+        )
+    put = {flag: flag_stamped(before, state.revision + 1, now)}
+    refuse_crowd({name: item.definition for name, item in with_flags(state, put).items()})
+    event = {
+        "kind": "flag_rollback",
+        "flag": flag,
+        "undid": pending.revision,
+        "before": shown(state.flags.get(flag)),
+        "after": shown(before),
+    }
+    return revise(state, command, now, event, {}, flags=put)
+
+
+def _what(pending: Pending) -> dict[str, object]:
+    """What a change concerns, for its event."""
+    return {"services": list(pending.before), **({"flags": list(pending.flags)} if pending.flags else {})}
 
 
 def _put(before: Mapping[str, ServiceState | None], revision: int, now: float) -> dict[str, ServiceState | None]:
@@ -146,51 +193,65 @@ def with_pending(state: State, command: Command, outcome: Outcome, now: float, *
         for name in {**state.services, **after.services}
         if state.services.get(name) is not after.services.get(name)
     }
+    flags = {
+        name: state.flags.get(name)
+        for name in {**state.flags, **after.flags}
+        if state.flags.get(name) is not after.flags.get(name)
+    }
     of_settings = state.settings if after.settings != state.settings else None
     of_releasing = state.releasing if after.releasing != state.releasing else None
     pending, settled = still_waiting(
-        after.pending, touched, settings=of_settings is not None, releasing=of_releasing is not None
+        after.pending, touched, settings=of_settings is not None, releasing=of_releasing is not None, flags=flags
     )
     if settled and (command.confirm_within is not None or not settles):
-        raise _awaiting([item for item in after.pending if item.revision in settled], touched, settles=settles)
+        waiting = [item for item in after.pending if item.revision in settled]
+        raise _awaiting(waiting, touched, flags, settles=settles)
     events = [dict(event) for event in outcome.events]
     if settled:
         events[0]["settled"] = settled
     if command.confirm_within is not None:
         deadline = now + command.confirm_within
-        pending = (*pending, Pending(after.revision, deadline, command.actor, touched, of_settings, of_releasing))
+        new = Pending(after.revision, deadline, command.actor, touched, of_settings, of_releasing, flags)
+        pending = (*pending, new)
         events[0]["deadline"] = deadline
     changes = [*outcome.changes, *compare_pending(after.pending, pending)]
     return Outcome(replace(after, pending=pending), changes, events)
 
 
 def still_waiting(
-    pending: Iterable[Pending], touched: Iterable[str], *, settings: bool, releasing: bool
+    pending: Iterable[Pending], touched: Iterable[str], *, settings: bool, releasing: bool, flags: Iterable[str] = ()
 ) -> tuple[tuple[Pending, ...], list[int]]:
-    """What goes on waiting once these services (and with ``settings`` the settings, with ``releasing`` what the file
-    says of releases) changed otherwise, and the revisions of which a part or all is settled by that.
+    """What goes on waiting once these services and ``flags`` (and with ``settings`` the settings, with ``releasing``
+    what the file says of releases) changed otherwise, and the revisions of which a part or all is settled by that.
     """
-    names = set(touched)
+    names, of_flags = set(touched), set(flags)
     rest: list[Pending] = []
     settled: list[int] = []
     for item in pending:
         before = {name: service for name, service in item.before.items() if name not in names}
         kept = None if settings else item.settings
         plans = None if releasing else item.releasing
-        if len(before) == len(item.before) and kept is item.settings and plans is item.releasing:
+        left = {name: flag for name, flag in item.flags.items() if name not in of_flags}
+        same = len(before) == len(item.before) and len(left) == len(item.flags)
+        if same and kept is item.settings and plans is item.releasing:
             rest.append(item)
             continue
         settled.append(item.revision)
-        if before or kept is not None or plans is not None:
-            rest.append(replace(item, before=before, settings=kept, releasing=plans))
+        if before or left or kept is not None or plans is not None:
+            rest.append(replace(item, before=before, settings=kept, releasing=plans, flags=left))
     return tuple(rest), settled
 
 
-def _awaiting(pending: Iterable[Pending], touched: Mapping[str, object], *, settles: bool) -> Refused:
+def _awaiting(
+    pending: Iterable[Pending], touched: Mapping[str, object], flags: Mapping[str, object], *, settles: bool
+) -> Refused:
     problems = []
     for item in pending:
         names = [name for name in item.before if name in touched]
         what = f"service {', '.join(names)}" if names else "the settings, or what is said of releases"
+        own = [name for name in item.flags if name in flags]
+        if own:
+            what = f"flag {', '.join(own)}" if not names else f"{what}, flag {', '.join(own)}"
         problems.append(Problem(f"pending.{item.revision}", f"{what}: changed by {item.actor}"))
     revisions = ", ".join(str(item.revision) for item in pending)
     return Refused(

@@ -1,7 +1,7 @@
 """A new definition: what it keeps, what it refuses, what it changes.
 
 The file says what exists, the store says where the weights are now; so a reload keeps every running split unless told
-otherwise, and a service that comes back after it was gone comes back as it was.
+otherwise, of flags too, and a service that comes back after it was gone comes back as it was.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ from gatekeeper.core import running
 from gatekeeper.core import split as splits
 from gatekeeper.core.codec import dump
 from gatekeeper.core.difference import compare
+from gatekeeper.core.flags import running as flag_running
+from gatekeeper.core.flags.define import refuse_crowd
+from gatekeeper.core.flags.follow import settle_flags
 from gatekeeper.core.model import Definition, Running, ServiceState, State
 from gatekeeper.core.outcome import Command, Outcome, plain
 from gatekeeper.core.overlay import effective
@@ -60,7 +63,11 @@ def reload(state: State, command: Reload, now: float) -> Outcome:
         services[name] = current if current == present else stamped(present, revision, now)
     settings = state.settings if new.settings == state.settings else new.settings
     releasing = state.releasing if new.releasing == state.releasing else new.releasing
-    after = replace(state, revision=revision, settings=settings, services=services, releasing=releasing)
+    flags, _ = flag_running.effective(
+        new.flags, state.flags, command.entropy, revision=revision, now=now, reset=command.reset_split
+    )
+    refuse_crowd({name: flag.definition for name, flag in flags.items()})
+    after = replace(state, revision=revision, settings=settings, services=services, releasing=releasing, flags=flags)
     changes = [*compare(state, after)]
     if not changes:
         return Outcome(state)
@@ -122,11 +129,18 @@ def initial_state(
         for name in stored
         if name not in definition.services
     )
-    state = State(revision, definition.settings, services, releasing=definition.releasing)
+    flags, overtaken = flag_running.effective(
+        definition.flags, {} if last is None else last.flags, entropy, revision=revision, now=now
+    )
+    flags, crowded = flag_running.without_overlay(definition.flags, flags)
+    notes += [*overtaken, *crowded]
+    flag_running.check_flags(flags)
+    state = State(revision, definition.settings, services, releasing=definition.releasing, flags=flags)
     if last is None:
         return state, notes
     state, told = settle(last, replace(state, releases=last.releases), Command(actor=_ACTOR), now)
     notes.extend(f"release {event['release']}: {event['text']}" for event in told)
+    state, _ = settle_flags(last, state, now)
     services = dict(state.services)
     touched = {
         name for name in {**last.services, **services} if not _same_service(last.services.get(name), services.get(name))
@@ -136,6 +150,7 @@ def initial_state(
         touched,
         settings=definition.settings != last.settings,
         releasing=definition.releasing != last.releasing,
+        flags=[name for name in {**last.flags, **state.flags} if last.flags.get(name) != state.flags.get(name)],
     )
     notes.extend(
         f"the change of revision {number} waits no longer to be confirmed: the file changed what it had changed"

@@ -1,21 +1,24 @@
-"""Going back to a whole earlier revision: definitions, deployed versions, weights, settings.
+"""Going back to a whole earlier revision: definitions, deployed versions, weights, flags, settings.
 
 It is a rollback of everything: a new revision that says what an old one said. Weights move as little as they must and
 salts stay, so that whoever had a version then has it again as far as can be; versions that lose their weight are
 withdrawn. What belongs to the present stays: secrets, what is tripped or drains (unless the old revision had other
-backends or another build of it), and settings that only a start can change.
+backends or another build of it), flags that were killed, and settings that only a start can change.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from gatekeeper.core.flags.define import refuse_crowd
+from gatekeeper.core.flags.model import FlagState
+from gatekeeper.core.flags.running import restored as restored_flags
 from gatekeeper.core.fronts import refuse_collisions
 from gatekeeper.core.lookup import find_service
 from gatekeeper.core.model import Deployed, Running, ServiceState, State
 from gatekeeper.core.outcome import Command, Outcome, Refused
 from gatekeeper.core.past import Past, PastService
 from gatekeeper.core.restart import kept_until_restart
-from gatekeeper.core.revise import revise
+from gatekeeper.core.revise import revise, with_flags
 from gatekeeper.core.running import begin, go_back, redeployed, settled, unmarked
 from gatekeeper.core.splitting import undo_to
 from gatekeeper.core.weights import refuse_tripped, still_there
@@ -47,15 +50,19 @@ def restore(state: State, command: Restore, now: float) -> Outcome:
         if restored is not state.services.get(name):
             put[name] = restored
     settings, releasing = state.settings, state.releasing
+    flags: dict[str, FlagState | None] = {}
     if command.service is None:
         put |= {name: None for name in state.services if name not in past.services}
         if past.settings is not None:
             settings = kept_until_restart(state.settings, past.settings)
         if past.releasing is not None:
             releasing = past.releasing
+        if past.flags is not None:
+            flags = restored_flags(past.flags, state.flags, command.entropy, revision=state.revision + 1, now=now)
+            refuse_crowd({name: item.definition for name, item in with_flags(state, flags).items()})
     after = {name: service for name, service in {**state.services, **put}.items() if service is not None}
     refuse_collisions(after, put, f"a restore of revision {command.revision}")
-    if not put and settings == state.settings and releasing == state.releasing:
+    if not put and not flags and settings == state.settings and releasing == state.releasing:
         return Outcome(state)
     event: dict[str, object] = {"kind": "restored", "restored": command.revision}
     if command.service is not None:
@@ -64,7 +71,9 @@ def restore(state: State, command: Restore, now: float) -> Outcome:
         settings = state.settings
     if releasing == state.releasing:
         releasing = state.releasing
-    return revise(state, command, now, event, put, settings=settings, releasing=releasing, with_changes=True)
+    return revise(
+        state, command, now, event, put, settings=settings, releasing=releasing, with_changes=True, flags=flags
+    )
 
 
 def _known(state: State, command: Restore) -> Past:

@@ -6,6 +6,7 @@ from typing import Any
 
 from gatekeeper.core.codec import dump
 from gatekeeper.core.difference import compare
+from gatekeeper.core.flags.model import FlagState
 from gatekeeper.core.model import Pending, Releasing, ServiceState, Settings, State
 from gatekeeper.core.outcome import Command, Outcome, plain
 
@@ -21,8 +22,10 @@ def revise(
     pending: tuple[Pending, ...] | None = None,
     releasing: Releasing | None = None,
     with_changes: bool = False,
+    flags: Mapping[str, FlagState | None] | None = None,
 ) -> Outcome:
-    """The next revision: ``put`` are the services that change (None: goes), the rest stays the very same objects.
+    """The next revision: ``put`` are the services that change (None: goes), ``flags`` the flags; the rest stays the
+    very same objects.
 
     ``event`` says what is particular to the command; ``with_changes`` puts the differences into it.
     """
@@ -33,6 +36,7 @@ def revise(
         services=with_services(state, put),
         pending=state.pending if pending is None else pending,
         releasing=state.releasing if releasing is None else releasing,
+        flags=with_flags(state, flags) if flags else state.flags,
     )
     changes = [*compare(state, after, only=put)]
     told = {
@@ -51,6 +55,11 @@ def with_services(state: State, put: Mapping[str, ServiceState | None]) -> dict[
     services = {name: put.get(name, service) for name, service in state.services.items()}
     services |= {name: service for name, service in put.items() if name not in services}
     return {name: service for name, service in services.items() if service is not None}
+
+
+def with_flags(state: State, put: Mapping[str, FlagState | None]) -> dict[str, FlagState]:
+    """The flags of the state with these in the place of theirs (None: goes)."""
+    return {name: flag for name, flag in {**state.flags, **put}.items() if flag is not None}
 
 
 def revise_service(

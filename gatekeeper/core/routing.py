@@ -7,11 +7,13 @@ as with nginx's server blocks, so that a catch-all service never answers for a h
 
 from collections.abc import Mapping
 
-from gatekeeper.core.decision import STICKY, Decision, VersionRoute
+from gatekeeper.core.decision import RULE, STICKY, Decision, Draw, VersionRoute
+from gatekeeper.core.flags.evaluate import FlagSet
+from gatekeeper.core.flags.table import FlagTable
 from gatekeeper.core.head import Head
 from gatekeeper.core.hosts import HostMap, host_map
 from gatekeeper.core.model import ServiceState, State
-from gatekeeper.core.service import Draw, Ready, ServiceRoute
+from gatekeeper.core.service import Ready, ServiceRoute
 
 __all__ = ["Decision", "RoutingTable", "ServiceRoute", "VersionRoute", "compile"]
 
@@ -20,13 +22,17 @@ Slots = Mapping[str, Mapping[str, int]]
 
 
 class RoutingTable:
-    __slots__ = ("_exact", "_search", "hosts", "revision", "services", "state")
+    __slots__ = ("_exact", "_search", "flags", "hosts", "revision", "services", "state")
 
-    def __init__(self, state: State, services: dict[str, ServiceRoute], hosts: HostMap) -> None:
+    def __init__(
+        self, state: State, services: dict[str, ServiceRoute], hosts: HostMap, flags: FlagTable | None = None
+    ) -> None:
         self.revision = state.revision
         self.state = state
         self.services = services
         self.hosts = hosts
+        self.flags = flags
+        """None where there are no flags at all."""
         self._exact = hosts.exact
         self._search = hosts.search
 
@@ -52,16 +58,34 @@ class RoutingTable:
         service = front.root if front.flat else front.longest(head.path)
         if service is None:
             return None
-        return service.decide(head, client_ip, proxied, secure, ready, draw, now)
+        if self.flags is None:
+            return service.decide(head, client_ip, proxied, secure, ready, draw, now)
+        flags = self.flags.of(service.name, service)
+        return service.decide(head, client_ip, proxied, secure, ready, draw, now, flags)
+
+    def flags_of(self, service: str) -> FlagSet | None:
+        """The flags of the service; None if it has none, or is not there."""
+        route = self.services.get(service)
+        return None if route is None or self.flags is None else self.flags.of(service, route)
 
     def repeats(self, head: Head, decision: Decision) -> bool:
-        """Whether every request with the same fields gets this very decision from this table, while it is ready."""
+        """Whether every request with the same fields gets this very decision from this table, while it is ready.
+
+        Where the service has rules: every one for which ``RuleIndex.by_rest`` says the same; where it has flags, for
+        which ``FlagSet.by_rest`` does.
+        """
         front = self._exact.get(head.host)
         if front is None:
             front = self._search(head.host)
+        service = decision.service
+        # Of a rule's split and of its flags one cannot see here whether they were drawn.
+        certain = decision.reason == STICKY or (
+            decision.reason == RULE and decision.weight == 1.0 and decision.flags is None
+        )
         return (
-            decision.reason == STICKY
-            and decision.service.by_fields_alone
+            certain
+            and service.by_fields_alone
+            and (service.rules is None or service.rules.follows(head))
             and front.flat
             and not head.force
             and not decision.set_cookie
@@ -73,11 +97,12 @@ class RoutingTable:
 def compile(  # noqa: A001 - the word for it; always used as routing.compile
     state: State, slots: Slots, previous: RoutingTable | None = None
 ) -> RoutingTable:
-    """The table of a state. Services that did not change since ``previous`` are taken over as they are.
+    """The table of a state. Services and flags that did not change since ``previous`` are taken over as they are.
 
     ``slots`` has every version of every service. Raises KeyError where state and slots do not belong together,
     MatchError for a regular expression that RE2 does not take, ValueError for a text that is no network.
     """
+    flags = FlagTable(state.flags, previous.flags if previous is not None else None) if state.flags else None
     known = {} if previous is None else previous.services
     before = {} if previous is None else previous.state.services
     services: dict[str, ServiceRoute] = {}
@@ -91,8 +116,8 @@ def compile(  # noqa: A001 - the word for it; always used as routing.compile
         if old is not None:
             changes[old] = new
     if previous is not None and _same_fronts(known, services, changes):
-        return RoutingTable(state, services, previous.hosts.replaced(changes))
-    return RoutingTable(state, services, host_map(services.values()))
+        return RoutingTable(state, services, previous.hosts.replaced(changes), flags)
+    return RoutingTable(state, services, host_map(services.values()), flags)
 
 
 def _unchanged(

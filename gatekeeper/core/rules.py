@@ -4,21 +4,28 @@ Most rules demand some equality: a header, cookie or query value, a path or a pa
 where its equality holds, so it is filed under one (its anchor), and a request picks up the rules of its own values
 with dict lookups. Those, together with the rules that have no anchor, are then tested in order and in full: the
 index leaves out what cannot match and decides nothing.
+
+Each rule is looked for on one side only: by the fields of a request, which often come again with another request, or by
+the rest of it (method, path, query, the client's address). So who remembers what was decided for some fields need ask
+for the other side only: 0.5 us where the whole takes 3.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Generic, TypeVar
 
 from gatekeeper.core.head import Head
-from gatekeeper.core.match import View, compile_when
+from gatekeeper.core.match import Matcher, View, compile_when, parse_cookies, parse_query
 from gatekeeper.core.model import Pattern, PatternKind, When
 from gatekeeper.core.prefixes import PrefixMap, encoded, normal
 
 T = TypeVar("T")
 Positions = dict[bytes, list[int]]
+
+FEW_NAMES = 8
+"""As many names are looked for in a text before it is parsed: 0.1 us each, against 1.5 for taking it apart."""
 
 
 class Part(Enum):
@@ -63,25 +70,37 @@ def _is_equality(pattern: Pattern) -> bool:
 class RuleIndex(Generic[T]):
     """Ordered (When, value) pairs; immutable."""
 
-    __slots__ = ("_by_prefix", "_cookies", "_headers", "_paths", "_prefixes", "_query", "_rules", "_unfiled")
+    __slots__ = (
+        "_by_prefix", "_cookies", "_fields_unfiled", "_headers", "_mixed", "_paths", "_prefixes", "_query",
+        "_rest_unfiled", "_rules",
+    )  # fmt: skip
 
     def __init__(self, pairs: Iterable[tuple[When, T]]) -> None:
         """Raises what ``compile_when`` raises."""
         whole = list(pairs)
-        self._rules = tuple((compile_when(when), value) for when, value in whole)
+        self._rules: tuple[tuple[Matcher, Matcher, T], ...] = tuple(
+            (compile_when(_rest_of(when)), compile_when(_fields_of(when)), value) for when, value in whole
+        )
+        """What a rule asks of the rest of a request, what of its fields, and its value."""
         self._headers: dict[bytes, Positions] = {}
         self._cookies: dict[bytes, Positions] = {}
         self._query: dict[bytes, Positions] = {}
         self._paths: Positions = {}
         prefixes: Positions = {}
-        self._unfiled: list[int] = []
+        self._fields_unfiled: list[int] = []
+        self._rest_unfiled: list[int] = []
+        self._mixed = frozenset(
+            place for place, (when, _) in enumerate(whole) if _rest_of(when) != When() != _fields_of(when)
+        )
+        """Those that ask something of both sides."""
         named = {Part.HEADER: self._headers, Part.COOKIE: self._cookies, Part.QUERY: self._query}
         plain = {Part.PATH: self._paths, Part.PREFIX: prefixes}
         possible = [list(anchors(when)) for when, _ in whole]
         common = Counter(key for found in possible for anchor in found for key in anchor.keys)
         for position, found in enumerate(possible):
             if not found:
-                self._unfiled.append(position)
+                by_rest = _rest_of(whole[position][0]) != When()
+                (self._rest_unfiled if by_rest else self._fields_unfiled).append(position)
                 continue
             # The rarest: a condition that all rules share would file them all in one place.
             best = min(found, key=lambda anchor: max((common[key] for key in anchor.keys), default=0))
@@ -93,26 +112,68 @@ class RuleIndex(Generic[T]):
 
     def first(self, head: Head, client_ip: str) -> T | None:
         """The value of the first rule that matches."""
-        view = View(head, client_ip)
-        found: list[int] = []
-        if self._cookies and head.cookie:
-            _collect(found, self._cookies, view.cookies)
-        if self._query and head.query:
-            _collect(found, self._query, view.query)
-        for name, table in self._headers.items():
-            for text in view.header(name):
-                found += table.get(text, ())
+        order = self.by_rest(head, client_ip)
+        found = self._by_fields(head)
+        if found:
+            order = tuple(sorted({*order, *found}))
+        if order:
+            view = View(head, client_ip)
+            for position in order:
+                rest, fields, value = self._rules[position]
+                if rest.test(view) and fields.test(view):
+                    return value
+        return None
+
+    def by_rest(self, head: Head, client_ip: str) -> tuple[int, ...]:
+        """The positions of those that are looked for by the rest of a request, and get what they ask of it."""
+        found = self._rest_unfiled
+        query = head.query
+        if query and self._query and (b"%" in query or b"+" in query or _mentions(query, self._query)):
+            found = found.copy()
+            _collect(found, self._query, parse_query(query))
         if self._paths:
-            found += self._paths.get(head.path, ())
+            found = found + self._paths.get(head.path, [])
         if self._by_prefix:
             for positions in self._prefixes.every(head.path):
-                found += positions
-        order = sorted({*found, *self._unfiled}) if found else self._unfiled
-        for position in order:
-            matcher, value = self._rules[position]
-            if matcher.test(view):
-                return value
-        return None
+                found = found + positions
+        if not found:
+            return ()
+        view = View(head, client_ip)
+        return tuple(position for position in sorted({*found}) if self._rules[position][0].test(view))
+
+    def follows(self, head: Head) -> bool:
+        """Whether the first rule for these fields follows from them and ``by_rest``."""
+        return self._mixed.isdisjoint(self._by_fields(head))
+
+    def _by_fields(self, head: Head) -> list[int]:
+        """The positions of those that are looked for by the fields of a request, and may match."""
+        found = self._fields_unfiled
+        cookie = head.cookie
+        if cookie and self._cookies and _mentions(cookie, self._cookies):
+            found = found.copy()
+            _collect(found, self._cookies, parse_cookies(cookie))
+        for name, table in self._headers.items():
+            for text in head.values(name):
+                found = found + table.get(text.strip(b" \t"), [])
+        return found
+
+
+def _rest_of(when: When) -> When:
+    return replace(when, headers=(), cookies=())
+
+
+def _fields_of(when: When) -> When:
+    return When(headers=when.headers, cookies=when.cookies)
+
+
+def _mentions(text: bytes, names: Collection[bytes]) -> bool:
+    """Whether one of the names may be in it."""
+    if len(names) > FEW_NAMES:
+        return True
+    for name in names:  # noqa: SIM110 - a generator would double the cost
+        if name in text:
+            return True
+    return False
 
 
 def _collect(found: list[int], tables: dict[bytes, Positions], present: dict[bytes, list[bytes]]) -> None:

@@ -90,7 +90,7 @@ def ramp(
     superseded |= {name: now for name, weight in before.items() if weight > 0 and weights.get(name) == 0}
     return replace(
         running,
-        split=splits.move(running.split, weights) if salt is None else _move_fresh(running.split, weights, salt),
+        split=splits.move(running.split, weights) if salt is None else move_fresh(running.split, weights, salt),
         undo=undo[-UNDO_DEPTH:],
         superseded=superseded,
         since=_since(running, weights, revision),
@@ -222,7 +222,7 @@ def _same(new: Weights, old: Weights) -> bool:
     return list(new.items()) == list(old.items())
 
 
-def _move_fresh(split: Split, weights: Weights, salt: str) -> Split:
+def move_fresh(split: Split, weights: Weights, salt: str) -> Split:
     """Move, with a new salt where one version holds everything and no longer will: not the same people first again."""
     holder = splits.holder(split)
     others = any(weight > 0 for name, weight in weights.items() if name != holder)
@@ -243,7 +243,7 @@ def _rule_splits(service: Service, running: Running, entropy: str, *, fresh_salt
             result[rule.name] = splits.move(before, weights)
         else:
             salt = derive(entropy, service.name, "rule", rule.name)
-            result[rule.name] = splits.initial(weights, salt) if before is None else _move_fresh(before, weights, salt)
+            result[rule.name] = splits.initial(weights, salt) if before is None else move_fresh(before, weights, salt)
     return result
 
 

@@ -14,25 +14,24 @@ A pin belongs to the browser. Rules with a split follow it where that split give
 only when the service's own split could not use it either; else two splits would rewrite each other's pins for ever.
 """
 
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from gatekeeper.core.decision import FORCED, PAGE, PINNED, RULE, SPLIT, STICKY, Decision, VersionRoute
+from gatekeeper.core.decision import FORCED, PAGE, PINNED, RULE, SPLIT, STICKY, Decision, Draw, VersionRoute
+from gatekeeper.core.flags.evaluate import FlagSet
 from gatekeeper.core.head import Head
-from gatekeeper.core.model import OnUnavailable, Rule, ServiceState, Split, StickyMode, UnitKind, UnitSource, When
+from gatekeeper.core.model import OnUnavailable, Rule, ServiceState, Split, StickyMode, UnitKind, When
 from gatekeeper.core.rules import RuleIndex
+from gatekeeper.core.shadow.runs import runs
 from gatekeeper.core.skew import Pages
 from gatekeeper.core.split import SPACE, bounds
 from gatekeeper.core.sticky import (
     DASHBOARD_COOKIES,
-    END,
     OWN_COOKIE_SECONDS,
     CookieLine,
-    Search,
     Signer,
-    finder,
+    Strip,
     hasher,
     new_id,
     own_cookie_name,
@@ -43,16 +42,12 @@ from gatekeeper.core.sticky import (
     tester_cookie_name,
 )
 from gatekeeper.core.tester import Gate
+from gatekeeper.core.units import unit_finders
 
-Draw = Callable[[], int]
-"""64 random bits."""
 Ready = Sequence[int]
 """Ready backends by slot."""
-Find = Callable[[Head, str], bytes | None]
-"""The unit id one source finds in a request (head, client address)."""
 
 _from_bytes = int.from_bytes
-_ANY_VALUE = re.compile(rb"[ \t]*([^;]*[^; \t])" + END)
 
 
 class SplitRoute:
@@ -96,13 +91,14 @@ class ServiceRoute:
         "_own_only",
         "_pages",
         "_pins",
-        "_rules",
         "_seals",
         "_split",
         "_strip",
         "by_fields_alone",
         "definition",
+        "mirrors",
         "name",
+        "rules",
         "slots",
         "stable",
         "tells_units",
@@ -132,17 +128,17 @@ class ServiceRoute:
             for name, version in definition.versions.items()
         }
         self.stable = self.versions[definition.stable]
-        self._strip: re.Pattern[bytes] | None = None
+        self._strip: Strip | None = None
 
         self._gate = Gate(definition.testers, self.name, names, secret)
         self._by_gate = self._gate.always_asks
         self._forced = {name: Decision(self, route, FORCED, forced=True) for name, route in self.versions.items()}
         self._split = SplitRoute(self, running.split, None)
-        self._rules = _rule_index(self, definition.rules, running.rules)
+        self.rules = _rule_index(self, definition.rules, running.rules)
         self._fail_overs = self._fail_over_order() if definition.on_unavailable is OnUnavailable.FAIL_OVER else ()
 
         sticky = definition.sticky
-        self._finders, self._mints = _unit_finders(self.name, () if sticky.mode is StickyMode.NONE else sticky.by)
+        self._finders, self._mints = unit_finders(self.name, () if sticky.mode is StickyMode.NONE else sticky.by)
         self._own = own_finder(self.name)
         self._own_only = self._mints and len(self._finders) == 1
         self._own_line = CookieLine(own_cookie_name(self.name), OWN_COOKIE_SECONDS)
@@ -150,19 +146,21 @@ class ServiceRoute:
         self._seals = {name: seal(name, running.since.get(name, 0)) for name in names}
         self._pages = Pages(self.name, definition.skew, self.versions, running) if definition.skew > 0 else None
         self.by_fields_alone = (
-            self._rules is None
-            and self._pages is None
+            self._pages is None
             and self._pins is None
             and not self._by_gate
             and all(source.kind is not UnitKind.CLIENT_IP for source in sticky.by)
         )
-        """Whether the decision for a known unit follows from the request's fields, and from nothing else of it."""
+        """Whether the decision for a known unit follows from a request's fields and ``rules``, and nothing else of it.
+        """
+        self.mirrors = runs(definition)
+        """What is copied of the requests that a rule decided, and under None of all others; None if nothing is."""
         self.tells_units = False
         """Whether somebody wants decisions to say for which unit they were made; a copy each, so mostly nobody does."""
 
     @property
-    def cookie_strip(self) -> re.Pattern[bytes]:
-        """``sub(b"", value)`` takes gatekeeper's cookies of this service, and the dashboard's, out of a Cookie field.
+    def cookie_strip(self) -> Strip:
+        """Takes gatekeeper's cookies of this service, and the dashboard's, out of the value of a Cookie field.
 
         Compiled when first used: it takes half a millisecond, and there may be ten thousand services.
         """
@@ -186,24 +184,27 @@ class ServiceRoute:
         ready: Ready,
         draw: Draw,
         now: float,
+        flags: FlagSet | None = None,
     ) -> Decision:
         """See the module. One function with a branch per phase, because every call on this path costs as much as a
         branch; a service that only splits by its own cookie passes six tests of a flag, one search and one hash.
 
         ``proxied``: the client's address is hearsay. ``secure``: the client came by TLS. ``now``: wall seconds.
+        ``flags``: the service's.
         """
         lines = b""
         if head.force or self._by_gate:
             answer = self._gate.ask(head, client_ip, proxied, secure, now)
             if answer is not None:
                 if answer.version is not None:
-                    return self._force(answer.version, answer.set_cookie, ready)
+                    forced = self._force(answer.version, answer.set_cookie, ready)
+                    return forced if flags is None else self._with_flags(forced, flags, head, client_ip, draw)
                 lines = answer.set_cookie
 
         split = self._split
         decision: Decision | None = None
-        if self._rules is not None:
-            target = self._rules.first(head, client_ip)
+        if self.rules is not None:
+            target = self.rules.first(head, client_ip)
             if isinstance(target, Decision):
                 decision = target
             elif target is not None:
@@ -217,12 +218,12 @@ class ServiceRoute:
 
         to_pin = False
         minted = b""
+        unit: bytes | None = None
         point = -1
         if decision is None:
             if self._pins is not None:
                 decision, to_pin = self._follow_pin(self._pins, split, head.cookie, ready)
             if decision is None:
-                unit: bytes | None = None
                 if self._own_only:
                     # The default, without the detour: worth a tenth of the decision.
                     match = self._own(head.cookie)
@@ -249,15 +250,33 @@ class ServiceRoute:
 
         if not ready[decision.version.slot]:
             decision = self._fail_over(decision, ready)
+        if flags is not None:
+            if not unit and flags.by_unit:
+                unit = minted or self.unit_of(head, client_ip)
+                if not unit and self._mints:
+                    unit = minted = new_id(draw(), draw())
+            decision = flags.evaluate(head, client_ip, unit or None, decision.version.name, draw).on(decision)
         if to_pin:
             lines += self._pin(decision, split, head.cookie, minted, secure, draw)
         elif minted:
             lines += self._own_line.line(minted, secure)
         if navigates and self._pages is not None and not decision.unavailable:
             lines += self._pages.note(decision.version.name, head.cookie, now, secure)
-        if self.tells_units and point >= 0:
-            return decision.of_unit(point, lines)
+        if self.tells_units and (unit or minted):
+            return decision.of_unit(point, unit or minted, lines)
         return decision.with_cookie(lines) if lines else decision
+
+    def unit_of(self, head: Head, client_ip: str) -> bytes | None:
+        """The id of who sent the request, if it has one."""
+        for find in self._finders:
+            unit = find(head, client_ip)
+            if unit:
+                return unit
+        return None
+
+    def _with_flags(self, decision: Decision, flags: FlagSet, head: Head, client_ip: str, draw: Draw) -> Decision:
+        unit = self.unit_of(head, client_ip) if flags.by_unit else None
+        return flags.evaluate(head, client_ip, unit, decision.version.name, draw).on(decision)
 
     def _force(self, version: str, lines: bytes, ready: Ready) -> Decision:
         decision = self._forced[version]
@@ -330,39 +349,3 @@ def _rule_index(
         else:
             targets.append((rule.when, SplitRoute(service, splits[rule.name], rule.name)))
     return RuleIndex(targets) if targets else None
-
-
-def _unit_finders(service: str, sources: Sequence[UnitSource]) -> tuple[tuple[Find, ...], bool]:
-    """The finders in order, and whether a unit without an id gets one. Nothing after the own cookie is reached."""
-    finders: list[Find] = []
-    for source in sources:
-        match source.kind:
-            case UnitKind.OWN_COOKIE:
-                finders.append(_cookie_finder(own_finder(service)))
-                return tuple(finders), True
-            case UnitKind.COOKIE:
-                finders.append(_cookie_finder(finder(source.name.encode(), _ANY_VALUE)))
-            case UnitKind.HEADER:
-                finders.append(_header_finder(source.name.lower().encode()))
-            case UnitKind.CLIENT_IP:
-                finders.append(_address_finder)
-    return tuple(finders), False
-
-
-def _cookie_finder(search: Search) -> Find:
-    def find(head: Head, _client_ip: str) -> bytes | None:
-        match = search(head.cookie)
-        return None if match is None else match[1]
-
-    return find
-
-
-def _header_finder(name_lower: bytes) -> Find:
-    def find(head: Head, _client_ip: str) -> bytes | None:
-        return next(filter(None, (value.strip(b" \t") for value in head.values(name_lower))), None)
-
-    return find
-
-
-def _address_finder(_head: Head, client_ip: str) -> bytes | None:
-    return client_ip.encode()

@@ -100,6 +100,8 @@ class Settings:
     admin_tokens: str | None = None
     admin_users: Mapping[str, User] = field(default_factory=dict)
     """Users of the admin socket by name; its owner and root may everything anyway."""
+    ofrep_rate: int = 1000
+    """Evaluations that one actor may ask the admin API for, per second."""
     state: str = ""
     workers: int = 0
     """0 = one per core."""

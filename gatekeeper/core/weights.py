@@ -21,7 +21,7 @@ def checked_weights(service: ServiceState, wanted: Weights) -> dict[str, Decimal
         if name not in versions
     ]
     for name, weight in wanted.items():
-        wrong = _wrong_weight(weight)
+        wrong = wrong_weight(weight)
         if wrong:
             problems.append(Problem(name, wrong))
     if not problems and not any(wanted.values()):
@@ -70,7 +70,8 @@ def refuse_tripped(service: ServiceState, weights: Weights) -> None:
         )
 
 
-def _wrong_weight(weight: Decimal) -> str | None:
+def wrong_weight(weight: Decimal) -> str | None:
+    """What is wrong with a weight; None if nothing is."""
     if not weight.is_finite():
         return f"found {weight}; allowed: a number"
     if weight < 0:

@@ -87,7 +87,9 @@ class Place:
     Replaced when that changes. Of the second that was counted last it knows the columns.
     """
 
-    __slots__ = ("_lines", "arm", "counted", "docket", "excluded", "others", "sheet", "slot", "unkeyed", "weight")
+    __slots__ = (
+        "_lines", "arm", "counted", "docket", "dockets", "excluded", "others", "sheet", "slot", "unkeyed", "weight",
+    )  # fmt: skip
 
     counted: Counted | None
     excluded: Column
@@ -95,6 +97,8 @@ class Place:
 
     def __init__(self, docket: "Docket", arm: int, slot: int, weight: float | None, *, others: bool) -> None:
         self.docket = docket
+        self.dockets: tuple[Docket, ...] = (docket,)
+        """All that wait for the end of its requests."""
         self._lines = docket.lines
         self.arm = arm
         self.slot = slot

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 
 from gatekeeper.channel import Message
 from gatekeeper.core.judge.units import SIZE
-from gatekeeper.core.routing import RoutingTable, ServiceRoute
+from gatekeeper.core.routing import Decision, RoutingTable, ServiceRoute
 from gatekeeper.core.service import Ready
-from gatekeeper.dataplane.docket import Case, Docket, Place
+from gatekeeper.dataplane.docket import Case, Docket, Line, Place
+from gatekeeper.dataplane.flag_docket import Board, Both, FlagDocket, Watch, book
 from gatekeeper.dataplane.paths import route_of
 from gatekeeper.dataplane.tunnel import Tunnel
 from gatekeeper.errors import Source
@@ -53,10 +54,14 @@ class Sampler:
             return  # it has seen another one since
         self.places[slot] = None
         self._away.append(slot)
+        self.note(decision, exchange.head.path)
+
+    def note(self, decision: Decision, path: bytes) -> None:
+        """Count the route of a request."""
         if decision.forced:
             return
         routes = self._counts.setdefault(decision.service.name, {})
-        route = route_of(exchange.head.path)
+        route = route_of(path)
         if route in routes:
             routes[route] += 1
         elif self._many < MOST_ROUTES:
@@ -101,6 +106,9 @@ class Dockets:
     def __init__(self) -> None:
         self.places: Places = []
         self._dockets: dict[tuple[str, str], Docket] = {}
+        self._flags: dict[tuple[str, str], FlagDocket] = {}
+        self._watched: dict[str, list[Line]] = {}
+        """Service with flags that are judged -> what was written down of its requests."""
         self._telling: list[ServiceRoute] = []
         self._sampler = Sampler()
         self._told = -1
@@ -124,10 +132,46 @@ class Dockets:
                 for place in docket.places:
                     self.places[place.slot] = place
                 if docket.case.units:
-                    judged.tells_units = True
-                    self._telling.append(judged)
+                    self._tell_units(judged)
+        self._watch(table)
         self._sampler.stand(self.places)
         return self.places
+
+    def _tell_units(self, route: ServiceRoute) -> None:
+        route.tells_units = True
+        self._telling.append(route)
+
+    def _watch(self, table: RoutingTable) -> None:
+        """Have requests of services with flags that are judged watched."""
+        watching: dict[str, list[Board]] = {}
+        for docket in self._flags.values():
+            docket.follow(table)
+            if docket.board is not None:
+                for name in docket.services or table.services:
+                    watching.setdefault(name, []).append(docket.board)
+        self._watched = {name: self._watched.get(name, []) for name in watching}
+        for name, found in watching.items():
+            route = table.services.get(name)
+            if route is None:
+                continue
+            boards, lines = tuple(found), self._watched[name]
+            for version in route.versions.values():
+                inner = self.places[version.slot]
+                watch = Both(lines, boards, inner) if isinstance(inner, Place) else Watch(lines, boards)
+                self.places[version.slot] = watch
+            if any(board.docket.case.units for board in boards):
+                self._tell_units(route)
+
+    def judge_flags(self, cases: Iterable[Message]) -> None:
+        """Record these flags and no others; ``bind`` is to follow."""
+        before, self._flags, self._told = self._flags, {}, -1
+        for message in cases:
+            case, services = Case.of_message(message), tuple(message["services"])
+            key = (case.release, case.service)
+            known = before.get(key)
+            if known is None or (known.case, known.services) != (case, services):
+                known = FlagDocket(case, services, None if case.seen is None else _mapped(case.seen))
+            self._flags[key] = known
 
     def judge(self, cases: Iterable[Message]) -> None:
         """Record these cases and no others; ``bind`` is to follow. What was recorded of those that stay is kept."""
@@ -146,11 +190,13 @@ class Dockets:
         ``now`` is monotonic. ``behind``: whoever is told does not listen; what there is waits, within its bounds.
         """
         self._sampler.come_back()
-        for docket in self._dockets.values():
-            docket.count()
+        for lines in self._watched.values():
+            if lines:
+                self._sampler.note(lines[-1][4], lines[-1][5])
+        self._count()
         messages: list[Message] = []
-        if self._dockets:
-            first = next(iter(self._dockets.values()))
+        first = next(self._all(), None)
+        if first is not None:
             # By the clock of the first: cases that begin together end their seconds together.
             present = int(now - first.case.origin - TELL_AFTER)
             if present != self._told:
@@ -159,7 +205,7 @@ class Dockets:
                 self._owed = True
             if self._owed and not behind:
                 self._owed = False
-                messages.append(self._message())
+                messages += self._messages()
         if self._routes_told is None:
             self._routes_told = now
         if now - self._routes_told >= ROUTES_SECONDS and not behind:
@@ -175,28 +221,39 @@ class Dockets:
                 place.end(exchange, now)
             else:
                 place.write(exchange, now, None)
+        self._count()
+        for docket in self._all():
+            docket.seal(now, last=True)
+        messages = self._messages()
+        self._dockets, self._flags, self._watched = {}, {}, {}
+        return messages
+
+    def _all(self) -> Iterator[Docket]:
+        yield from self._dockets.values()
+        yield from self._flags.values()
+
+    def _count(self) -> None:
         for docket in self._dockets.values():
             docket.count()
-            docket.seal(now, last=True)
-        messages = [self._message()] if self._dockets else []
-        self._dockets = {}
-        return messages
+        for lines in self._watched.values():
+            book(lines)
 
     def _seal(self, now: float, connections: "Iterable[Downstream]") -> None:
         waits: dict[Docket, int] = {}
         for exchange, place in _open(connections):
-            docket = place.docket
-            if docket.overdue(exchange.started, now):
+            if any(docket.overdue(exchange.started, now) for docket in place.dockets):
                 place.give_up(exchange, now)
-            else:
+                continue
+            for docket in place.dockets:
                 at = docket.second(exchange.started)
                 waits[docket] = min(waits.get(docket, at), at)
-        for docket in self._dockets.values():
-            docket.count()
+        self._count()
+        for docket in self._all():
             docket.seal(now, waits.get(docket))
 
-    def _message(self) -> Message:
-        return {"type": "seconds", "of": [docket.take() for docket in self._dockets.values()]}
+    def _messages(self) -> list[Message]:
+        told = (("seconds", self._dockets.values()), ("flag_seconds", self._flags.values()))
+        return [{"type": kind, "of": [docket.take() for docket in of]} for kind, of in told if of]
 
 
 def _open(connections: "Iterable[Downstream]") -> "Iterator[tuple[Ending, Place]]":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gatekeeper.dataplane.dockets import Sampler
     from gatekeeper.dataplane.downstream import Downstream
     from gatekeeper.dataplane.plane import Snapshot
+    from gatekeeper.dataplane.shadow.shadow import Shadow
     from gatekeeper.dataplane.tracing import Trace
     from gatekeeper.dataplane.upstream import Upstream
 
@@ -51,7 +52,6 @@ class Ending:
     received = 0
 
     # the response
-    response: BodyDecoder | None = None
     partial = b""
     interim = 0
     status = 0
@@ -63,6 +63,8 @@ class Ending:
     place: "Place | Sampler | None" = None
     """Who is to know when its first attempt is over, and does not know yet."""
     error: Source | None = None
+    shadow: "Shadow | None" = None
+    """Who is to know of it because it is mirrored."""
     trace: "Trace | None" = None
     """Its trace, where we have a part in it."""
     leave_by = float("inf")
@@ -84,6 +86,7 @@ class Ending:
         self.address = address
         self.started = started
         self.request: BodyDecoder | None = decoder(head.length) if head.length else None
+        self.response: BodyDecoder | None = None  # no class attribute: mypyc sets none of several types
         self.keep = head.persistent
         self.request_id = head.fields.request_id
 
@@ -201,8 +204,12 @@ class Ending:
             plane.recorder.finish(decision.version.slot, self.status, decision.forced, now - self.started, waited)
         else:
             plane.recorder.abandon(decision.version.slot, decision.forced)
+        if decision.flags is not None:
+            plane.tally.lines.append((decision, self.status, now - self.started))
         if self.place is not None:
             self.place.end(self, now)
+        if self.shadow is not None:
+            self.shadow.on_end(self)
         if plane.log.enabled:
             note_exchange(self, now, waited)
         if self.trace is not None and self.trace.sampled and plane.tracer is not None:

@@ -21,7 +21,6 @@ from gatekeeper.dataplane.life import ANSWERING, LEFT, WAITING, after
 from gatekeeper.dataplane.sending import MAX_HELD
 from gatekeeper.errors import Fault, Source
 from gatekeeper.http1.errors import BadMessageError
-from gatekeeper.http1.framing import LAST_CHUNK, encode_chunk
 
 monotonic = time.monotonic
 
@@ -34,23 +33,22 @@ class Exchange(Answering):
         request = self.request
         if request is None:
             return data
+        copy: list[bytes] | None = None if self.shadow is None else []
         try:
-            payload = request.feed(data)
+            passed, size = request.relay(data, copy)
         except BadMessageError as error:
             self.keep = False
             self.fail(error.fault)
             return b""
-        self.received += len(payload)
+        self.received += size
         if self.received > self.downstream.plane.max_body:
             self.keep = False
             self.fail(Fault.BODY_TOO_LARGE)
             return b""
-        if self.head.length < 0:
-            payload = encode_chunk(payload) if payload else b""
-            if request.done:
-                payload += b"0\r\n" + request.trailers + b"\r\n" if request.trailers else LAST_CHUNK
-        if payload:
-            self._pass_on(payload)
+        if self.shadow is not None and copy is not None:
+            self.shadow.on_request_body(b"".join(copy), whole=request.done)
+        if passed:
+            self._pass_on(passed)
         if self.state is WAITING or self.state is ANSWERING:
             timeouts = self.decision.service.definition.timeouts
             self.downstream.deadline = monotonic() + (timeouts.response if request.done else timeouts.idle)

@@ -75,8 +75,8 @@ def _prepare(head: RequestHead, client: Client, service: ServiceRoute) -> bytes:
     if fields.framing:
         parts.append(fields.framing)
     if fields.cookie_apart:
-        cookie = service.cookie_strip.sub(b"", fields.cookie) if service.cookie_strip else fields.cookie
-        cookie = cookie.strip(b"; ")
+        strip = service.cookie_strip
+        cookie = strip(fields.cookie).strip(b"; ")
         if cookie:
             parts.append(b"\r\nCookie: " + cookie)
     if fields.te_trailers and not fields.upgrade:  # one Connection field: not everybody reads a second
@@ -122,7 +122,7 @@ def outgoing_head(
         head.method, b" ", target, b" HTTP/1.1", lines,
         b"Expect: 100-continue\r\n" if head.expect else b"",
         b"Connection: upgrade\r\nUpgrade: " + fields.upgrade + b"\r\n" if fields.upgrade and head.minor else b"",
-        decision.version.head_lines, *ids, b"\r\n",
+        decision.version.head_lines, b"" if decision.flags is None else decision.flags.line, *ids, b"\r\n",
     ))  # fmt: skip
 
 

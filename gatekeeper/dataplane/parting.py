@@ -8,12 +8,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
+from gatekeeper.dataplane.forward import Client
 from gatekeeper.dataplane.leaving import has_left
 from gatekeeper.dataplane.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from gatekeeper.dataplane.exchange import Exchange
-    from gatekeeper.dataplane.forward import Client
     from gatekeeper.dataplane.plane import Plane
 
 IDLE, HEAD, BUSY, LINGER = range(4)
@@ -31,6 +31,8 @@ LAST_REQUEST_SECONDS = 0.5
 CLOSE_SECONDS = 10.0
 
 monotonic = time.monotonic
+# The client of a connection that is not made yet.
+_NOBODY = Client("", trusted=False)
 
 
 class Parting(asyncio.Protocol):
@@ -51,7 +53,7 @@ class Parting(asyncio.Protocol):
         self.discarded = self.unsent = 0
         self.deadline = 0.0
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
-        self.client: Client = cast("Client", None)
+        self.client = _NOBODY
 
     def write(self, data: bytes) -> None:
         self.plane.write(self.transport, data)

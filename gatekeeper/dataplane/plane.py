@@ -10,12 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gatekeeper.channel import Message
 from gatekeeper.core.model import Settings, State, Tracing
 from gatekeeper.core.networks import Networks
 from gatekeeper.core.routing import RoutingTable, ServiceRoute, compile  # noqa: A004 - the field's word for it
+from gatekeeper.dataplane.asking import Asking, ask
 from gatekeeper.dataplane.departure import Departure, Report
 from gatekeeper.dataplane.dockets import Dockets, Places
 from gatekeeper.dataplane.door import Entrance, entrances
@@ -24,6 +25,8 @@ from gatekeeper.dataplane.ids import Ids
 from gatekeeper.dataplane.replies import local_reply
 from gatekeeper.dataplane.retry import Budget
 from gatekeeper.dataplane.roster import Ages, Roster, States
+from gatekeeper.dataplane.shadow.shadows import Shadows
+from gatekeeper.dataplane.tally import Tally
 from gatekeeper.dataplane.tracing import Tracer
 from gatekeeper.errors import Fault
 from gatekeeper.http1.memory import Memory
@@ -118,13 +121,19 @@ class Plane:
         self._workers = workers
         self.snapshot = Snapshot(compile(State(0, Settings(), {}), {}), [], [])
         self.dockets = Dockets()
+        self.tally = Tally()
         self.places: Places = []
         """Who is to know of requests that begin, by slot."""
+        self.mirroring = Shadows(self, loop)
+        self.shadows: Shadows | None = None
+        """The same where something is mirrored: who chooses from the requests that begin."""
         self.turns = 0
         """Flushes so far: tells whether what was queued has been written."""
         self._queued: list[tuple[asyncio.Transport, bytes]] = []
         self._call_soon = loop.call_soon
         self._budgets: dict[str, Budget] = {}
+        self.asking: dict[ServiceRoute, Asking] = {}
+        """Services whose clients may ask for flags."""
         self.finished = 0
         self.in_flight = 0
         self.ids = Ids()
@@ -171,7 +180,9 @@ class Plane:
         groups, ready = self.backends.bind(table)
         self.snapshot = Snapshot(table, groups, ready)
         self.places = self.dockets.bind(table, ready)
+        self.shadows = self.mirroring.bind(table)
         self.request_fields.forget()  # what was prepared and decided for them must not keep old tables alive
+        self.asking = ask(table, self.asking, self._workers, self.tally.asked)
         timeouts = [service.definition.timeouts for service in state.services.values()]
         self._budgets = {name: budget for name, budget in self._budgets.items() if name in state.services}
         # A service is known only when the head has been read, so these two are the largest of all.
@@ -237,6 +248,25 @@ class Plane:
         self.places = self.dockets.bind(self.snapshot.table, self.snapshot.ready)
         self.request_fields.forget()  # decisions are to say their unit, or not to
 
+    def judge_flags(self, cases: Iterable[Message]) -> None:
+        """The same for flags."""
+        self.dockets.judge_flags(cases)
+        self.places = self.dockets.bind(self.snapshot.table, self.snapshot.ready)
+        self.request_fields.forget()
+
+    def mirror(self, checks: Iterable[list[Any]]) -> None:
+        """Mirror for these checks from the next request on, see ``shadow.shadows``."""
+        self.mirroring.check(checks)
+        self.shadows = self.mirroring.bind(self.snapshot.table)
+
+    def orphaned(self) -> None:
+        """Nobody will say any more who is well, and nobody is told what is recorded."""
+        self.backends.orphaned()
+        self.judge(())
+        self.judge_flags(())
+        self.mirroring.stop()
+        self.shadows = None
+
     def set_backend_states(self, states: States, ages: Ages | None = None) -> None:
         """Heed the supervisor's picture from the next request on, see ``Roster.show``."""
         self.backends.show(states, ages or {})
@@ -253,6 +283,7 @@ class Plane:
                 connection.look_up()
         self._end([each for each in self.connections if each.deadline < now], now)
         self.backends.sweep(now)
+        self.mirroring.sweep(now)
         if self.departures:
             self.departures = [departure for departure in self.departures if not departure.look(now)]
         while self._closing and self._closing[0][0] < now:
@@ -310,6 +341,7 @@ class Plane:
 
     def leave(self, service: str, version: str, seconds: float, report: Report) -> None:
         """Let what is under way for a version end within ``seconds``; ``report`` is called once, when it has."""
+        self.mirroring.leave(service, version)
         departure = Departure(self, (service, version), seconds, report, self._call_soon)
         if not departure.look(monotonic()):
             self.departures.append(departure)

@@ -37,6 +37,8 @@ class Sending(Ending):
             self.place = place
         if plane.tracer is not None:
             self.trace = plane.tracer.begin(self.head.fields.traceparent)
+        if plane.shadows is not None:
+            self.shadow = plane.shadows.draw(self)
         if decision.unavailable:
             self.fail(Fault.FORCED_UNAVAILABLE if decision.forced else Fault.UNAVAILABLE)
         else:
@@ -104,6 +106,8 @@ class Sending(Ending):
             self.held = None
             downstream.plane.write(transport, b"".join((head, *held)) if held else head)
             downstream.release_reading()
+        if self.shadow is not None:
+            self.shadow.on_sent(head)
         if downstream.blocked:
             transport.pause_reading()
         request = self.request
@@ -220,6 +224,8 @@ class Sending(Ending):
         recorder.begin(stable.slot)
         recorder.retry(stable.slot)
         self.decision = decision.elsewhere(stable)
+        if decision.flags is not None and (flags := self.snapshot.table.flags_of(service.name)) is not None:
+            self.decision = self.decision.with_flags(flags.at(decision.flags, stable.name))
         self.partial = b""
         self.interim = 0
         self.tried = ()

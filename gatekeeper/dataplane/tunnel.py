@@ -128,6 +128,8 @@ class Tunnel:
         exchange.state = after(exchange.state, SWITCH)
         plane.recorder.finish(self._slot, head.status, decision.forced, now - exchange.started, now - exchange.sent_at)
         plane.recorder.tunnel_opened(self._slot)
+        if decision.flags is not None:
+            plane.tally.lines.append((decision, head.status, now - exchange.started))
         if exchange.place is not None:
             exchange.place.end(exchange, now)
         plane.tunnels.add(self)

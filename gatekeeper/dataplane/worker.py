@@ -14,18 +14,17 @@ import socket
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 import uvloop
 
 from gatekeeper.channel import ChannelError, Decoder, Message, encode
-from gatekeeper.core import codec
-from gatekeeper.core.model import Running, ServiceState, Settings, State
+from gatekeeper.core.model import State
 from gatekeeper.core.routing import RoutingTable, compile  # noqa: A004 - the field's word for it
 from gatekeeper.dataplane import leaving
 from gatekeeper.dataplane.door import accept
+from gatekeeper.dataplane.merging import merge
 from gatekeeper.dataplane.plane import Plane
 from gatekeeper.dataplane.process import complain, raise_descriptor_limit, report_exception, resident_bytes
 from gatekeeper.telemetry.accesslog import AccessLog
@@ -138,8 +137,7 @@ class Worker:
     def orphaned(self) -> None:
         self._orphan = True
         if self._plane is not None:
-            self._plane.backends.orphaned()
-            self._plane.judge(())  # nobody is left to be told
+            self._plane.orphaned()
         if not self._listening:
             self._ended.set()  # never served anybody and never will: nobody can tell it what to serve
 
@@ -162,6 +160,12 @@ class Worker:
         elif kind == "judge":
             if self._plane is not None:
                 self._plane.judge(message["cases"])
+        elif kind == "judge_flags":
+            if self._plane is not None:
+                self._plane.judge_flags(message["cases"])
+        elif kind == "mirror":
+            if self._plane is not None:
+                self._plane.mirror(message["checks"])
         elif kind == "reopen":
             self._reopen_log(message["serial"])
         elif kind == "leave":
@@ -173,7 +177,7 @@ class Worker:
     def _take_state(self, message: Message) -> None:
         revision = message["revision"]
         try:
-            state, slots = self._merge(message)
+            state, slots = merge(message, self._state, self._slots_of)
             table = compile(state, slots, self._table)
             check_tls(state, self._contexts)
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the old table goes on and the supervisor hears it
@@ -221,28 +225,6 @@ class Worker:
         else:
             self._log.reopen(path, done)
 
-    def _merge(self, message: Message) -> tuple[State, dict[str, dict[str, int]]]:
-        base = message["base"]
-        if base is None:
-            services: dict[str, ServiceState] = {}
-            slots: dict[str, dict[str, int]] = {}
-            settings = Settings()
-        elif self._state is not None and self._state.revision == base:
-            services, slots, settings = dict(self._state.services), dict(self._slots_of), self._state.settings
-        else:
-            have = None if self._state is None else self._state.revision
-            raise ValueError(f"the change is based on revision {base}, this worker has {have}")
-        if message["settings"] is not None:
-            settings = codec.load(Settings, message["settings"])
-        for name, entry in message["services"].items():
-            if entry is None:
-                services.pop(name, None)
-                slots.pop(name, None)
-            else:
-                services[name] = _service(entry["state"], services.get(name))
-                slots[name] = entry["slots"]
-        return State(message["revision"], settings, services), slots
-
     def _send_spans(self) -> None:
         """What was traced lately; nobody waits for a supervisor that does not read, or for one that is gone."""
         tracer = None if self._plane is None else self._plane.tracer
@@ -264,8 +246,12 @@ class Worker:
             if rows := self._plane.backends.outcomes():
                 self._control.send({"type": "outcomes", "backends": rows})
             recorded = self._plane.dockets.look(monotonic(), self._plane.connections, behind=self._control.behind)
-            for message in recorded:
+            mirrored = self._plane.mirroring.look(monotonic(), behind=self._control.behind)
+            for message in (*recorded, *mirrored):
                 self._control.send(message)
+            counted = self._plane.tally.look(monotonic(), behind=self._control.behind)
+            if counted is not None:
+                self._control.send(counted)
 
     def _pong(self, number: int) -> dict[str, Any]:
         plane = self._plane
@@ -339,12 +325,15 @@ class Worker:
         # Answers written but not yet taken by slow clients get the rest of the time, too.
         while plane.drain() and loop.time() < end:  # noqa: ASYNC110 - many events end this wait
             await asyncio.sleep(DRAIN_LOOK_SECONDS)
-        for message in plane.dockets.close(monotonic(), plane.connections):
+        for message in (*plane.dockets.close(monotonic(), plane.connections), *plane.mirroring.close()):
             self._control.send(message)
         drained = {"type": "drained", "cut": plane.in_flight, "finished": plane.finished - before}
         for departure in plane.departures:
             departure.cut()
         self._send_spans()
+        counted = plane.tally.take()
+        if counted is not None:
+            self._control.send(counted)
         self._control.send(drained)
         for connection in list(plane.connections):
             connection.transport.abort()
@@ -362,13 +351,6 @@ class Worker:
 def _told(why: str) -> None:
     if why:
         complain(f"the access log goes to standard output: {why}")
-
-
-def _service(message: Message, known: ServiceState | None) -> ServiceState:
-    """A service as sent; without a definition it keeps the one that is ``known``."""
-    if "definition" in message or known is None:
-        return codec.load(ServiceState, message)
-    return replace(known, running=codec.load(Running, message["running"]))
 
 
 def main(arguments: list[str]) -> None:

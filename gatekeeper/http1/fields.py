@@ -11,12 +11,14 @@ second opinion on characters; what it lets through when lines meet is refused in
 
 import re
 from collections.abc import Iterable
+from itertools import repeat
 
 import httptools
 
 from gatekeeper.errors import Fault
 from gatekeeper.http1.errors import BadMessageError
 from gatekeeper.http1.framing import CHUNKED
+from gatekeeper.http1.memory import Returning
 
 # RFC 9110 section 5.6.2
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -56,6 +58,11 @@ class Field:
         self.value = value
 
 
+_NEW = Field(b"", b"", b"")
+"""Stands for a line that is not known."""
+_UNKNOWN = repeat(_NEW)
+
+
 class _Silent:
     """A parser without callbacks: llhttp only says yes or no."""
 
@@ -76,16 +83,17 @@ class Lines:
         self._fault = fault
         self._known: dict[bytes, Field | None] = {}
         self._older: dict[bytes, Field | None] = {}
+        self._returning = Returning()
 
     def watched(self, lines: list[bytes]) -> list[Field]:
         """The lines that must be understood, in order. Raises BadMessageError for one without a single reading."""
-        try:
-            # One look-up a line, without a step of the interpreter: all lines known is the common case.
-            return list(filter(None, map(self._known.__getitem__, lines)))
-        except KeyError:
-            known = self._known
-            found = [known[line] if line in known else self._learn(line) for line in lines]
-            return [field for field in found if field is not None]
+        # One look-up a line, without a step of the interpreter: most lines are known, of many heads all.
+        found: list[Field | None] = list(map(self._known.get, lines, _UNKNOWN))
+        watched = list(filter(None, found))
+        if _NEW in watched:
+            found = [self._learn(line) if field is _NEW else field for line, field in zip(lines, found, strict=True)]
+            watched = list(filter(None, found))
+        return watched
 
     def _learn(self, line: bytes) -> Field | None:
         if line in self._older:
@@ -102,7 +110,7 @@ class Lines:
                     raise BadMessageError(f"malformed field line: {error}", self._fault) from error
             watched = name in self._names or name.startswith(self._prefixes)
             field = Field(line, name, match[2].strip(b" \t")) if watched else None
-        if len(line) <= MAX_KNOWN_LINE:
+        if len(line) <= MAX_KNOWN_LINE and self._returning.again(line):
             if len(self._known) >= MAX_KNOWN:
                 self._older, self._known = self._known, {}
             self._known[line] = field

@@ -116,7 +116,10 @@ class ChunkedDecoder:
 
     __slots__ = ("_buffer", "_excess", "_left", "_state", "done", "rest", "trailers")
 
-    _SIZE, _DATA, _DATA_END, _TRAILERS = range(4)
+    _SIZE = 0
+    _DATA = 1
+    _DATA_END = 2
+    _TRAILERS = 3
 
     def __init__(self) -> None:
         self._state = self._SIZE

@@ -10,6 +10,7 @@ Content-Length or in HTTP/1.0, other versions, ``#`` or two blanks in the reques
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Any
 
 from gatekeeper.errors import Fault
@@ -40,6 +41,8 @@ _COMMON_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELET
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#@\x00-\x20]+)((?:[/?].*)?)")
 # RFC 3986 section 3.2.2 host with RFC 9112 section 3.2's optional port; the underscore is common in container names.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|(?:[0-9A-Za-z\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+)(?::([0-9]{0,5}))?")
+# Longer ones are read each time: no name in DNS is longer, with a port.
+MAX_KNOWN_HOST = 260
 # What a request id must look like to be believed and passed on: anything else could forge log lines.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._+/=\-]{1,128}")
 # The forwarding fields that are written anew; others (X-Forwarded-Port) pass as they are, from a trusted peer.
@@ -76,9 +79,9 @@ class RequestFields:
 
     __slots__ = (
         "authority", "close", "cookie", "cookie_apart", "decided", "expect", "force", "forwarded", "forwarded_for",
-        "forwarded_host", "forwarded_proto", "framing", "host", "keep_alive", "kept", "length", "lines", "max_forwards",
-        "pass_token", "prepared", "proxied", "request_id", "section", "te_trailers", "traceparent", "tracestate",
-        "upgrade",
+        "forwarded_host", "forwarded_proto", "framing", "host", "keep_alive", "kept", "lasting", "length", "lines",
+        "max_forwards", "named", "pass_token", "prepared", "proxied", "request_id", "section", "te_trailers",
+        "traceparent", "tracestate", "upgrade",
     )  # fmt: skip
 
     def __init__(self, section: bytes, max_fields: int) -> None:
@@ -89,7 +92,10 @@ class RequestFields:
             raise BadMessageError("too many fields", Fault.HEAD_TOO_LARGE)
         # What a sender made of these fields last, with what it depends on; theirs to use.
         self.prepared: tuple[object, object, bytes] | None = None
-        self.decided: tuple[object, Any] | None = None
+        self.decided: tuple[object, Any, tuple[int, ...], int] | None = None
+        self.lasting = False
+        """Whether a memory has it: else there is no use in noting anything here."""
+        self.named: dict[bytes, list[bytes]] | None = None
         self.authority: bytes | None = None
         self.cookie = self.force = self.pass_token = self.traceparent = self.request_id = self.host = self.upgrade = b""
         self.forwarded_for = self.forwarded_proto = self.forwarded_host = self.expect = self.framing = b""
@@ -125,7 +131,9 @@ class RequestFields:
         if self.tracestate and not self.traceparent:
             # W3C Trace Context section 3.3: it belongs to the trace that is not believed.
             kept = [line for line in kept if field_name(line) != b"tracestate"]
-        self._frame(kept, lengths, codings)
+        self.length: int | None = None
+        if lengths or codings:
+            self._frame(kept, lengths, codings)
         if connection == [b"keep-alive"]:  # what most browsers say
             self.keep_alive = True
             self.upgrade = b""
@@ -208,10 +216,16 @@ class RequestFields:
                 self.cookie = b""
 
     def values(self, name: bytes) -> list[bytes]:
-        """All values of a field, in order, as sent; ``name`` in lower case. Looks at every line."""
-        prefix = name + b":"
-        size = len(prefix)
-        return [field_value(line) for line in self.lines if line[:size].lower() == prefix]
+        """All values of a field, in order, as sent; ``name`` in lower case. Looks at every line, once for each name."""
+        if self.named is None:
+            self.named = {}
+        found = self.named.get(name)
+        if found is None:
+            prefix = name + b":"
+            size = len(prefix)
+            found = [field_value(line) for line in self.lines if line[:size].lower() == prefix]
+            self.named[name] = found  # the log and rules ask for the same few: 1 us each
+        return found
 
 
 class RequestHead:
@@ -310,6 +324,11 @@ def host_name(authority: bytes) -> bytes:
 
     Raises BadMessageError where it is malformed or empty (RFC 9110 section 4.2.1 rejects an empty host).
     """
+    # The same few in all heads: of the 4 us of reading one this takes 0.4 off.
+    return _known_host(authority) if len(authority) <= MAX_KNOWN_HOST else _host_name(authority)
+
+
+def _host_name(authority: bytes) -> bytes:
     match = _HOST.fullmatch(authority)
     if match is None or (match[2] and int(match[2]) > 65535):
         raise BadMessageError("Host is malformed")
@@ -322,12 +341,15 @@ def host_name(authority: bytes) -> bytes:
     return host
 
 
+_known_host = lru_cache(1024)(_host_name)
+
+
 def read_fields(memory: Memory[RequestFields], section: bytes, max_fields: int) -> RequestFields:
     """The fields of a section, from memory or read now. Raises BadMessageError."""
     fields = memory.recall(section)
     if fields is None:
         fields = RequestFields(section, max_fields)
-        memory.keep(section, fields)
+        fields.lasting = memory.keep(section, fields)
     return fields
 
 

@@ -15,13 +15,14 @@ Callback = Callable[[click.Context, click.Parameter, Any], Any]
 
 
 def weight_pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int | float]:
-    """``VERSION=WEIGHT`` each."""
+    """``VERSION=WEIGHT`` each, or what else the parameter calls it."""
+    what = (parameter.metavar or "VERSION=WEIGHT").strip("[].")
     found: dict[str, int | float] = {}
     for value in values:
         name, equals, weight = value.rpartition("=")
         if not (name and equals and WEIGHT.fullmatch(weight)):
             raise click.BadParameter(
-                f"{value!r} is not VERSION=WEIGHT; a weight is a plain decimal number such as 90 or 0.5, with at most "
+                f"{value!r} is not {what}; a weight is a plain decimal number such as 90 or 0.5, with at most "
                 "6 decimals",
                 context,
                 parameter,

@@ -43,14 +43,19 @@ class Wish:
         return found
 
 
-def wishes(*, confirmable: bool, noted: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add the options of a change to a verb, which gets them as one argument, ``wish``."""
+def wishes(
+    *, confirmable: bool, noted: bool = True, also: str = ""
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options of a change to a verb, which gets them as one argument, ``wish``. ``also`` is another name of
+    ``--note``.
+    """
     options = [
         click.option("--expect", type=click.IntRange(0), metavar="REV", help="Refuse if the revision is another one."),
         click.option("--dry-run", is_flag=True, help="Only say what would happen."),
     ]
     if noted:
-        options.append(click.option("--note", default="", metavar="TEXT", help="Why; kept in the history."))
+        names = ("--note", also) if also else ("--note",)
+        options.append(click.option(*names, "note", default="", metavar="TEXT", help="Why; kept in the history."))
     if confirmable:
         within = arguments.duration(CONFIRM_LOW, CONFIRM_HIGH, "10s to 7d")
         text = "Undo it after TIME (10s to 7d) unless confirmed."

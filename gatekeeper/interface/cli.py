@@ -12,7 +12,7 @@ from typing import ClassVar, Final, NoReturn
 
 import click
 
-from gatekeeper import __version__
+from gatekeeper import COMPILED, __version__
 from gatekeeper.interface.failures import DONE, FAILED, USAGE, ClientError
 from gatekeeper.interface.session import Session, shared, show_error, show_usage
 
@@ -25,9 +25,11 @@ ROOMS: Final[Mapping[str, tuple[str, ...]]] = {
     "verbs_read": ("explain", "events"),
     "verbs_change": ("split", "rollback", "reload", "confirm"),
     "verbs_versions": ("deploy", "retire", "drain", "reset"),
+    "verbs_flag": ("flag",),
     "verbs_release": ("release",),
     "verbs_plan": ("plans", "verify", "simulate"),
     "verbs_verdict": ("replay",),
+    "verbs_shadow": ("shadow",),
     "verbs_history": ("history", "diff", "restore", "audit"),
     "verbs_access": ("token", "pass"),
 }
@@ -59,7 +61,7 @@ class Verbs(click.Group):
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, message="gatekeeper %(version)s")
+@click.version_option(__version__, message="gatekeeper %(version)s" + (" (compiled)" if COMPILED else ""))
 @shared
 def gatekeeper() -> None:
     """A reverse proxy that makes release an act of its own.

@@ -51,6 +51,12 @@ def pending(context: click.Context, parameter: click.Parameter, incomplete: str)
     return _starting(incomplete, (str(one.get("revision", "")) for one in objects(_status(context).get("pending"))))
 
 
+def flag(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    del parameter
+    found = objects(_asked(context, "/v1/flags").get("flags"))
+    return _starting(incomplete, (str(one.get("name", "")) for one in found))
+
+
 def released(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Services, and names of services that move as one."""
     del parameter

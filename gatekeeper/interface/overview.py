@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from gatekeeper.interface import render, verdict_view
+from gatekeeper.interface import flag_view, render, verdict_view
 from gatekeeper.interface.failures import objects
 
 COLUMNS = (
@@ -83,8 +83,8 @@ def name_of(backend: Mapping[str, Any]) -> str:
 
 def remarks(data: Mapping[str, Any]) -> list[str]:
     """What is not as it should be or as one would think, one per line: what gatekeeper says of itself, changes that
-    wait to be confirmed, releases, versions that are stopped or not what the file says, backends and workers that are
-    not ready.
+    wait to be confirmed, releases, versions that are stopped or not what the file says, flags that are killed or
+    overdue, backends and workers that are not ready.
     """
     lines = [str(problem) for problem in data.get("problems", [])]
     lines += [_waiting(change) for change in objects(data.get("pending"))]
@@ -94,6 +94,7 @@ def remarks(data: Mapping[str, Any]) -> list[str]:
         for version, details in service.get("versions", {}).items():
             lines += (f"{name} {version} {remark}" for remark in _of_version(name, version, details))
         lines += (f"{name} {version} is retired; the file still names it" for version in service.get("retired") or [])
+    lines += flag_view.remarks(data.get("flags") or {})
     workers = objects(data.get("workers"))
     lines += [_of_worker(one) for one in workers if one.get("state") != "ready"]
     return [render.clean(line) for line in lines]
@@ -107,7 +108,8 @@ def _of_worker(worker: Mapping[str, Any]) -> str:
 
 
 def _waiting(change: Mapping[str, Any]) -> str:
-    revision, services = change.get("revision"), render.listing(change.get("services") or [])
+    flags = [f"flag {name}" for name in change.get("flags") or []]
+    revision, services = change.get("revision"), render.listing([*(change.get("services") or []), *flags])
     return (
         f"revision {revision} of {change.get('actor')} ({services}) undoes itself at "
         f"{render.moment(change.get('deadline'))} unless confirmed: gatekeeper confirm {revision}"

@@ -201,9 +201,13 @@ def weights(split: Mapping[str, object]) -> str:
     return " ".join(f"{clean(name)}={number(weight)}" for name, weight in split.items()) or NOTHING
 
 
-def splits(found: Mapping[str, Mapping[str, object]]) -> str:
-    """``shop: blue=90 green=10; api: a=1``."""
-    return "; ".join(f"{clean(name)}: {weights(split)}" for name, split in found.items()) or NOTHING
+def changed(row: Mapping[str, Any]) -> str:
+    """What a revision set: ``shop: blue=90 green=10; flag theme: on, on=10 off=90``; empty if nothing of these."""
+    parts = [f"{clean(name)}: {weights(split)}" for name, split in (row.get("splits") or {}).items()]
+    for name, held in (row.get("flags") or {}).items():
+        state = "gone" if held is None else "killed" if held.get("killed") else "on" if held.get("on") else "off"
+        parts.append(f"flag {clean(name)}: {state}" + (f", {weights(held['split'])}" if held is not None else ""))
+    return "; ".join(parts)
 
 
 def problem_line(problem: Mapping[str, Any]) -> str:
@@ -226,8 +230,7 @@ def problem_line(problem: Mapping[str, Any]) -> str:
 
 def revision_line(row: Mapping[str, Any]) -> str:
     """``revision 19, ann, split shop: blue=90 green=10 (why)``."""
-    found = row.get("splits") or {}
-    what = " ".join([clean(row.get("action", "")), splits(found) if found else ""]).strip()
+    what = " ".join([clean(row.get("action", "")), changed(row)]).strip()
     note = f" ({clean(row['note'])})" if row.get("note") else ""
     return f"revision {row.get('revision')}, {clean(row.get('actor', ''))}, {what}{note}"
 

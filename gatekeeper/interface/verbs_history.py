@@ -82,7 +82,7 @@ def _history(revisions: list[dict[str, Any]], service: str | None) -> render.Tab
             render.moment(one.get("at")),
             str(one.get("actor", "")),
             str(one.get("action", "")),
-            render.weights(one.get("weights") or {}) if service is not None else render.splits(one.get("splits") or {}),
+            render.weights(one.get("weights") or {}) if service is not None else render.changed(one) or render.NOTHING,
             str(one.get("note") or ""),
         )
         for one in revisions

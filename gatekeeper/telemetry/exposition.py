@@ -13,13 +13,12 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from gatekeeper import __version__
+from gatekeeper import COMPILED, __version__
 from gatekeeper.core.judge.standing import Standing
 from gatekeeper.core.model import State
-from gatekeeper.telemetry import judged, released
+from gatekeeper.telemetry import flag_state, judged, released
 from gatekeeper.telemetry.block import (
     ACCEPTED,
-    BUCKETS,
     CLOSED,
     LAG,
     LOG_DROPPED,
@@ -29,17 +28,16 @@ from gatekeeper.telemetry.block import (
     Block,
     Refusal,
 )
+from gatekeeper.telemetry.flagged import Flagged
+from gatekeeper.telemetry.shadowed import Shadowed
 from gatekeeper.telemetry.slots import Name
 from gatekeeper.telemetry.text import encode
-from gatekeeper.telemetry.totals import OTHER_CODE, Histogram, Totals, read
+from gatekeeper.telemetry.totals import OTHER_CODE, Totals, read
 from gatekeeper.telemetry.window import Window
 
 _PAIR: Final = ("service", "version")
 STATES: Final = ("pending", "ready", "ejected", "draining")
 CAUSES: Final = ("check", "requests")
-
-# Prometheus writes bounds as its clients do, "1.0" and "+Inf"; OpenMetrics requires exactly this form.
-_BOUNDS: Final = (*(str(bound) for bound in BUCKETS), "+Inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ class View:
     problems: int = 0
     spans: tuple[int, int] = (0, 0)
     """Exported, and dropped on the way from the supervisor."""
+    now: float = 0.0
+    """Wall seconds."""
 
 
 class Exposition:
@@ -76,13 +76,20 @@ class Exposition:
         *,
         counted: Callable[[], Sequence[Block]] | None = None,
         standings: Callable[[], Sequence[Standing]] = tuple,
+        flag_standings: Callable[[], Sequence[Standing]] = tuple,
+        flagged: Flagged | None = None,
+        shadowed: Shadowed | None = None,
     ) -> None:
         """``counted`` are those of ``blocks`` and what earlier programs counted, see ``carry``; ``standings`` is how
-        the judges of present releases stand.
+        the judges of present releases stand, ``flag_standings`` those of flags; ``flagged`` is what was counted of
+        feature flags, ``shadowed`` of copies.
         """
         self._blocks = blocks
         self._counted = counted or blocks
         self._standings = standings
+        self._flag_standings = flag_standings
+        self._flagged = flagged or Flagged()
+        self._shadowed = shadowed or Shadowed()
         self._names = names
         self._view = view
         self._window = window
@@ -100,7 +107,11 @@ class Exposition:
             yield from self._release(view.state)
             yield from _backends(view.state, view)
             yield from released.families(view.state)
+            yield from flag_state.families(view.state, view.now)
         yield from judged.families(self._standings())
+        yield from judged.of_flags(self._flag_standings())
+        yield from self._flagged.families()
+        yield from self._shadowed.families()
 
     def _release(self, state: State) -> Iterator[Metric]:
         """What operators decided, and what it comes to."""
@@ -190,25 +201,21 @@ def _traffic(of: Mapping[Name, Totals]) -> Iterator[Metric]:
         opened.add_metric(name, totals.tunnels)
         received.add_metric(name, totals.tunnel_received)
         sent.add_metric(name, totals.tunnel_sent)
-        duration.add_metric(name, _cumulative(totals.duration), totals.duration.seconds)
-        upstream.add_metric(name, _cumulative(totals.upstream), totals.upstream.seconds)
+        duration.add_metric(name, totals.duration.cumulative(), totals.duration.seconds)
+        upstream.add_metric(name, totals.upstream.cumulative(), totals.upstream.seconds)
     yield from (requests, errors, failovers, retries, inflight, duration, upstream, tunnels, opened, received, sent)
-
-
-def _cumulative(histogram: Histogram) -> list[tuple[str, float]]:
-    """(bound, observations up to it). prometheus-client takes the count from the last one."""
-    total = 0
-    result: list[tuple[str, float]] = []
-    for bound, count in zip(_BOUNDS, histogram.buckets, strict=True):
-        total += count
-        result.append((bound, total))
-    return result
 
 
 def _workers(blocks: Sequence[Block], counted: Sequence[Block], view: View) -> Iterator[Metric]:
     """The processes themselves."""
     yield InfoMetricFamily(
-        "gatekeeper_build", "The running program.", {"version": __version__, "python": platform.python_version()}
+        "gatekeeper_build",
+        "The running program.",
+        {
+            "version": __version__,
+            "python": platform.python_version(),
+            "traffic_path": "compiled" if COMPILED else "python",
+        },
     )
     yield GaugeMetricFamily("gatekeeper_start_time_seconds", "Wall time the supervisor started.", value=view.started)
     yield GaugeMetricFamily("gatekeeper_workers", "Workers serving.", value=view.workers)

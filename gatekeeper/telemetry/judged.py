@@ -15,6 +15,18 @@ def families(standings: Sequence[Standing]) -> Iterator[Metric]:
     yield from _metrics(standings)
 
 
+def of_flags(standings: Sequence[Standing]) -> Iterator[Metric]:
+    """Of all flags that are judged now."""
+    kind = GaugeMetricFamily("gatekeeper_flag_verdict", "1 for the verdict on a flag.", labels=("flag", "verdict"))
+    value = GaugeMetricFamily("gatekeeper_flag_verdict_odds", "Odds against luck.", labels=("flag",))
+    bar = GaugeMetricFamily("gatekeeper_flag_verdict_bar", "Odds at which it is proven worse.", labels=("flag",))
+    for each in standings:
+        kind.add_metric((each.service, each.verdict.kind.value), 1.0)
+        value.add_metric((each.service,), odds(each.verdict.numbers.log_odds))
+        bar.add_metric((each.service,), each.verdict.bar)
+    yield from (kind, value, bar)
+
+
 def _verdicts(standings: Sequence[Standing]) -> Iterator[Metric]:
     kind = GaugeMetricFamily(
         "gatekeeper_verdict",

@@ -18,6 +18,8 @@ WRITES = """async () => {
         await ask("POST", "v1/services/shop/releases", {to: "green"}),
         await ask("POST", "v1/services/shop/passes", {versions: ["green"]}),
         await ask("POST", "v1/services/shop/verify", {version: "green"}),
+        await ask("PUT", "v1/flags/new?new=1", {on: true}),
+        await ask("POST", "v1/flags/new/off", {kill: true}),
     ];
 }"""
 
@@ -33,7 +35,7 @@ def test_a_viewer_sees_everything_finds_no_button_and_could_change_nothing(house
         names = {button.inner_text() for button in pia.page.get_by_role("button").all()}
         assert names <= HARMLESS
     pia.open("#/services/shop").sees("You may look.", "pia (viewer, product)", "an operator's to make")
-    assert pia.page.evaluate(WRITES) == [403] * 5
+    assert pia.page.evaluate(WRITES) == [403] * 7
     assert house.gatekeeper.status()["revision"] == before
 
 

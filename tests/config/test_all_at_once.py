@@ -42,7 +42,7 @@ EXPECTED = [
     (13, 19, "services.shop.split.blue", "is not a weight", ""),
     (13, 24, "services.shop.split.gren", "there is no such version", "green"),
     (15, 16, "services.shop.timeouts.connect", "needs a unit", "5s"),
-    (16, 5, "services.shop.mirror", "is not available yet", ""),
+    (16, 5, "services.shop.mirror.percent", "is required and missing", ""),
     (
         18,
         13,

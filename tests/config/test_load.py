@@ -72,6 +72,12 @@ def test_a_build_that_looks_like_a_date_stays_a_text(tmp_path):
             model.Ejection(3, 0.2, 5.0, 1.0, 60.0, 0.75),
         ),
         ("slow_start: 30s", "slow_start", 30.0),
+        ("ofrep: {}", "ofrep", model.Ofrep("/ofrep", (), 200)),
+        (
+            'ofrep: {path: /flags/, origins: ["HTTPS://Shop.example:443", "http://127.0.0.1:3000", "*"], rate: 5}',
+            "ofrep",
+            model.Ofrep("/flags", ("https://shop.example", "http://127.0.0.1:3000", "*"), 5),
+        ),
         ("trip: off", "trip", None),
         ("trip: {errors: 10%, within: 2s, min: 5}", "trip", model.Trip(0.1, 2.0, 5)),
         ("skew: 12h", "skew", 43200.0),

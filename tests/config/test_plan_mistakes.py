@@ -139,7 +139,7 @@ VERIFY = [
     ("{http: /, command: {run: [a]}}", "", "takes exactly one check"),
     ("{htpp: /}", ".htpp", "unknown key", "did you mean http?"),
     ("smoke.sh", "", "takes a mapping", "http, command, released_in"),
-    ("{mirror: {percent: 5, for: 10m}}", ".mirror", "is not available yet", "not yet: mirror"),
+    ("{mirror: {percent: 5, for: 10d}}", ".mirror.for", "is not a duration", "10m or 2h"),
     ("{http: healthz}", ".http", "is not a path", "did you mean /healthz?"),
     ("{http: {paht: /}}", ".http.paht", "unknown key", "did you mean path?"),
     ("{http: {path: /, status: []}}", ".http.status", "is empty"),
@@ -351,7 +351,7 @@ plans:
     verify:
       - http: {path: healthz}
       - command: {run: ./smoke.sh}
-      - mirror: {percent: 5}
+      - mirror: {percent: 500}
     start: {at: 2026-12-01T06:00, window: {days: mon-thru}}
     approve: {groups: []}
     steps:
@@ -375,7 +375,7 @@ def test_every_mistake_of_a_file_with_plans_is_reported_at_once(tmp_path):
     assert [(problem.line, problem.path) for problem in caught.value.problems] == [
         (4, "plans.careful.verify[0].http.path"),
         (5, "plans.careful.verify[1].command.run"),
-        (6, "plans.careful.verify[2].mirror"),
+        (6, "plans.careful.verify[2].mirror.percent"),
         (7, "plans.careful.start.at"),
         (7, "plans.careful.start.window.days"),
         (8, "plans.careful.approve.groups"),

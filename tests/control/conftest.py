@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from gatekeeper.clock import ManualClock
+from gatekeeper.config.flag_values import flag_changes, flag_schema
 from gatekeeper.config.versions import load_version, version_schema
 from gatekeeper.control.api.admin import Admin
 from gatekeeper.control.api.auth import Actor
@@ -26,12 +27,15 @@ from gatekeeper.control.feed import Feed
 from gatekeeper.control.releases.checks import Examiner
 from gatekeeper.control.releases.notify import Notifier
 from gatekeeper.control.releases.runner import Runner
+from gatekeeper.control.shadow.shadowing import Shadowing
 from gatekeeper.control.store.start import first_state
 from gatekeeper.control.store.store import Store
 from gatekeeper.core import routing
 from gatekeeper.core.command import Rollback, SetSplit
+from gatekeeper.core.flags.model import FlagChanges
 from gatekeeper.core.model import Backend, Definition, Role, Service, Settings, State, Testers, Version
 from gatekeeper.errors import GatekeeperError
+from gatekeeper.telemetry.shadowed import Shadowed
 from tests.control.judged import Judges
 
 
@@ -127,6 +131,22 @@ class Files:
 
     def version_schema(self) -> dict[str, Any]:
         return version_schema()
+
+    def flag(self, document: Mapping[str, Any]) -> FlagChanges:
+        return flag_changes(document)
+
+    def flag_schema(self) -> dict[str, Any]:
+        return flag_schema()
+
+
+class Crew:
+    """No workers: what they are told of checks that mirror."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def mirror(self, checks: Any) -> None:
+        self.told.append(checks)
 
 
 @dataclass
@@ -251,6 +271,9 @@ async def make_world(path: Path, definition: Definition = DEFINITION, **replaced
             runner=Runner(controller, examiner, lambda *_: 1, clock),
             notifier=Notifier(lambda: controller.state.releasing.notify, feed.tell, clock),
             judging=(judges := Judges()),
+            shadowing=Shadowing(
+                controller=controller, crew=Crew(), totals=Shadowed(), clock=clock, state_path=str(path)
+            ),
             dashboard=Dashboard(assets=ASSETS),
         )
         try:

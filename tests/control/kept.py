@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from gatekeeper.control.store.rows import Audit, Delta, Record
+from gatekeeper.core import split as splits
+from gatekeeper.core.flags.model import Flag, FlagRunning, FlagState, FlagType, PastFlag
 from gatekeeper.core.model import (
     Backend,
     Deployed,
@@ -54,6 +56,16 @@ def service(
     return ServiceState(definition, Running(split, "cd" * 32, deployed=overlay, retired=gone, changed_at=WALL))
 
 
+def flag(
+    name: str, percent: int = 100, *, on: bool = True, killed: bool = False, following: str = "", **more: Any
+) -> FlagState:
+    """A boolean flag; ``more`` is of its definition."""
+    shares = {"on": Decimal(percent), "off": Decimal(100 - percent)}
+    definition = Flag(name, FlagType.BOOLEAN, {"on": True, "off": False}, "off", shares, on, **more)
+    split = splits.initial(shares, "ab" * 16)
+    return FlagState(definition, FlagRunning(split, on, killed, following, revision=1, changed_at=WALL))
+
+
 def state(
     revision: int,
     *services: ServiceState,
@@ -61,6 +73,7 @@ def state(
     pending: Sequence[Pending] = (),
     releasing: Releasing = NO_PLANS,
     releases: Sequence[Release] = (),
+    flags: Sequence[FlagState] = (),
 ) -> State:
     return State(
         revision,
@@ -69,6 +82,7 @@ def state(
         tuple(pending),
         releasing,
         {each.id: each for each in releases},
+        {each.definition.name: each for each in flags},
     )
 
 
@@ -91,12 +105,18 @@ def record(old: State | None, new: State, **more: Any) -> Record:
 
 def past_of(then: State) -> Past:
     """What the history has to say of a state."""
-    return Past(then.settings, {name: _past(each) for name, each in then.services.items()}, then.releasing)
+    services = {name: _past(each) for name, each in then.services.items()}
+    return Past(then.settings, services, then.releasing, {name: _flag(each) for name, each in then.flags.items()})
 
 
 def _past(then: ServiceState) -> PastService:
     running = then.running
     return PastService(then.definition, running.split.weights, running.deployed, running.retired, running.promoted)
+
+
+def _flag(then: FlagState) -> PastFlag:
+    running = then.running
+    return PastFlag(then.definition, running.split.weights, running.on, running.killed, running.made)
 
 
 def order(mapping: Mapping[str, Any]) -> list[str]:

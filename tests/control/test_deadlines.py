@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gatekeeper.control import deadlines as module
+from gatekeeper.control import punctual as module
 from gatekeeper.control.deadlines import Deadlines
 from gatekeeper.core.command import Confirm, Refused
 

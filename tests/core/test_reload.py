@@ -280,6 +280,8 @@ CHANGED: dict[str, object] = {
     "ejection": model.Ejection(failures=9),
     "slow_start": 30.0,
     "trip": None,
+    "ofrep": model.Ofrep(rate=5),
+    "mirror": model.Mirror("green", 5.0),
 }
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from gatekeeper.core.model import Pattern, PatternKind, When
-from gatekeeper.core.rules import RuleIndex
+from gatekeeper.core.rules import FEW_NAMES, RuleIndex
 from tests.core.routes import Request
 
 EXACT = PatternKind.EXACT
@@ -39,6 +39,35 @@ def test_a_rule_whose_equality_holds_but_whose_other_part_fails_is_passed_over()
 
 def test_the_values_of_all_lines_are_looked_up():
     assert first([(header("h", "b"), 1)], fields=((b"h", b"a"), (b"h", b"b"))) == 1
+
+
+@pytest.mark.parametrize("query", [b"a+b=1", b"a%20b=1", b"x=2&%61%20b=1&y"])
+def test_the_names_of_a_query_are_found_however_they_are_written(query):
+    assert first([(When(query=(("a b", Pattern(EXACT, ("1",))),)), 1)], query=query) == 1
+
+
+def test_of_many_names_none_is_overlooked():
+    rules = [
+        (
+            When(query=((f"q{number}", Pattern(EXACT, ("1",))),), cookies=((f"c{number}", Pattern(EXACT, ("1",))),)),
+            number,
+        )
+        for number in range(FEW_NAMES + 1)
+    ]
+    assert first(rules, query=b"q8=1", cookie=b"c8 = 1") == FEW_NAMES
+    assert first(rules[:2], query=b"q1=1", cookie=b"a=c1; c1=1") == 1
+
+
+def test_the_rest_of_a_request_lets_those_through_that_ask_nothing_else_and_those_whose_fields_are_not_looked_at_yet():
+    admin = When(path=Pattern(EXACT, ("/admin",)), cookies=(("staff", Pattern(EXACT, ("1",))),))
+    rules = [(admin, 1), (When(methods=("POST",)), 2), (header("h", "a"), 3), (When(networks=("10.0.0.0/8",)), 4)]
+    # A condition that two share is no good for finding one of them: so the first is looked for by its path.
+    index = RuleIndex([*rules, (When(cookies=admin.cookies, methods=("PUT",)), 5)])
+    assert index.by_rest(Request(path=b"/admin"), "") == (0,)
+    assert index.by_rest(Request(method=b"POST"), "10.1.1.1") == (1, 3)
+    assert index.by_rest(Request(fields=((b"h", b"a"),)), "") == ()
+    assert index.follows(Request(fields=((b"h", b"a"),)))
+    assert not index.follows(Request(cookie=b"staff=1"))
 
 
 @pytest.mark.parametrize("value", [b"a", b"b"])

@@ -23,8 +23,8 @@ def decided(request, *sources, tells, mode=StickyMode.RAMP, down=()):
 
 
 def told(decision):
-    """All but the unit, by name."""
-    shown = {each.name: getattr(decision, each.name) for each in fields(Decision) if each.name != "unit"}
+    """All but who it is, by name."""
+    shown = {each.name: getattr(decision, each.name) for each in fields(Decision) if each.name not in ("unit", "who")}
     return shown | {name: getattr(shown[name], "name", None) for name in ("service", "version", "failed_over_from")}
 
 
@@ -35,6 +35,7 @@ def test_the_unit_is_its_point_in_the_hash_range_and_nothing_else_differs():
         for down in ((), ("blue",), ("blue", "green")):
             plain, said = (decided(request, USER, tells=tells, down=down) for tells in (False, True))
             assert (plain.unit, said.unit) == (-1, point(bytes.fromhex(SALT), name))
+            assert (plain.who, said.who) == (b"", name)
             assert told(plain) == told(said)
 
 
@@ -42,7 +43,7 @@ def test_an_id_that_is_minted_is_a_unit():
     plain, said = (decided(Request(), OWN, tells=tells) for tells in (False, True))
     assert told(plain) == told(said)
     minted = said.set_cookie.partition(b"=")[2].partition(b";")[0]
-    assert said.unit == point(bytes.fromhex(SALT), minted)
+    assert (said.unit, said.who) == (point(bytes.fromhex(SALT), minted), minted)
 
 
 def test_a_draw_without_a_unit_has_none():

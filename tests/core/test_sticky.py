@@ -83,7 +83,7 @@ def test_the_own_cookie_is_found_whole_and_well_formed_or_not_at_all(cookie, fou
 
 def test_a_dot_in_a_services_name_stands_for_itself():
     assert sticky.own_finder("a.b")(b"gatekeeper-aXb=x") is None
-    assert sticky.stripper([b"gatekeeper-a.b"]).sub(b"", b"gatekeeper-aXb=x") == b"gatekeeper-aXb=x"
+    assert sticky.stripper([b"gatekeeper-a.b"])(b"gatekeeper-aXb=x") == b"gatekeeper-aXb=x"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_dot_in_a_services_name_stands_for_itself():
     ],
 )
 def test_stripping_takes_out_the_own_cookies_and_leaves_the_others_as_they_are(cookie, left):
-    assert sticky.stripper([b"gatekeeper-shop", b"gatekeeper-shop-page"]).sub(b"", cookie) == left
+    assert sticky.stripper([b"gatekeeper-shop", b"gatekeeper-shop-page"])(cookie) == left
 
 
 def test_a_cookie_line_has_every_attribute_and_secure_only_on_tls():

@@ -6,7 +6,6 @@ import resource
 import pytest
 
 from gatekeeper.core.model import Limits, Timeouts
-from gatekeeper.dataplane import plane as plane_module
 from gatekeeper.dataplane.parting import LINGER_SECONDS, MAX_AHEAD
 from gatekeeper.dataplane.plane import ENDS_AT_ONCE, MAX_TURNED_AWAY, OTHER_DESCRIPTORS
 from gatekeeper.dataplane.retry import connect_fault
@@ -122,7 +121,7 @@ def test_without_a_limit_each_client_leaves_a_descriptor_for_a_backend(world, mo
 
 
 def test_idle_connections_to_one_backend_leave_room_for_one_to_another(world, monkeypatch):
-    monkeypatch.setattr(plane_module, "max_clients", lambda: 3)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (OTHER_DESCRIPTORS + 6, 9999))
     here = world({"blue": 100, "green": 0})
     asked = [here.asked(GET, TESTER) for _ in range(3)]
     for _, backend in asked:
@@ -133,7 +132,7 @@ def test_idle_connections_to_one_backend_leave_room_for_one_to_another(world, mo
 
 
 def test_a_limit_below_what_descriptors_allow_is_the_limit(world, monkeypatch):
-    monkeypatch.setattr(plane_module, "max_clients", lambda: 5)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (OTHER_DESCRIPTORS + 10, 9999))
     here = world(limits=Limits(connections=7))
     assert here.plane.max_connections == 5
     here.settings = type(here.settings)(limits=Limits(connections=3))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatekeeper.core.model import Limits, Timeouts
+from gatekeeper.core.model import Limits, Pattern, PatternKind, Rule, Sticky, Timeouts, When
 from gatekeeper.dataplane.parting import LINGER_SECONDS
 from tests.dataplane.world import GET, OK, STRANGER, Message, post, request
 
@@ -312,5 +312,15 @@ def test_a_decision_remembered_with_a_section_is_not_another_clients(world):
     """The same bytes from a tester and from a stranger."""
     here = world()
     raw = request("GET", "X-Gatekeeper-Version: green", "Cookie: gatekeeper-shop=" + "a" * 32)
-    for address, version in (("127.0.0.1", "green"), (STRANGER, "blue"), ("127.0.0.1", "green")):
+    for address, version in (("127.0.0.1", "green"), (STRANGER, "blue"), ("127.0.0.1", "green")) * 2:
         assert here.told(raw, address).get("x-gatekeeper-version") == version
+
+
+def test_a_decision_remembered_with_a_section_is_not_that_of_requests_that_a_rule_lets_through(world):
+    beta = Rule("beta", When(path=Pattern(PatternKind.PREFIX, ("/beta",))), to="green")
+    here = world({"blue": 100, "green": 0}, rules=(beta,), sticky=Sticky())
+    cookie = "Cookie: gatekeeper-shop=" + "a" * 32
+    for target, version in (("/", "blue"), ("/beta", "green"), ("/other", "blue")) * 3:
+        assert here.told(request("GET", cookie, target=target)).get("x-gatekeeper-version") == version
+    assert here.plane.request_fields.known
+    assert all(fields.decided for fields in here.plane.request_fields.known.values())

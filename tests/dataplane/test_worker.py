@@ -15,6 +15,7 @@ from gatekeeper.core.reload import initial_state
 from gatekeeper.dataplane import worker as module
 from gatekeeper.dataplane.downstream import Downstream
 from gatekeeper.dataplane.process import report_exception, resident_bytes
+from gatekeeper.dataplane.roster import Roster
 from gatekeeper.dataplane.worker import Control, Worker
 from gatekeeper.telemetry import block as cells
 from gatekeeper.telemetry.block import Block
@@ -272,12 +273,12 @@ async def test_a_sweep_that_fails_is_told_and_does_not_end_the_keeping_of_time(p
     swept = asyncio.Event()
     outcomes = iter([RuntimeError("first")])
 
-    def sweep(now):
+    def sweep(_roster, _now):
         for error in outcomes:
             raise error
         swept.set()
 
-    monkeypatch.setattr(post.plane, "sweep", sweep)
+    monkeypatch.setattr(Roster, "sweep", sweep)
     await asyncio.wait_for(swept.wait(), 5)
     assert [str(error) for error in told] == ["first"]
 

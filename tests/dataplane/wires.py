@@ -48,9 +48,10 @@ class HandTask:
         loop.tasks.add(self)
         loop.call_soon(self.step)
 
-    def cancel(self) -> None:
+    def cancel(self) -> bool:
         self._cancelled = True
         self._loop.call_soon(self.step)
+        return True
 
     def step(self) -> None:
         if self not in self._loop.tasks:

@@ -14,7 +14,7 @@ begun was counted exactly once and logged once, no connection to a backend is op
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Self
 
@@ -22,6 +22,7 @@ import pytest
 
 from gatekeeper.clock import ManualClock
 from gatekeeper.core import routing
+from gatekeeper.core.flags.model import FlagState
 from gatekeeper.core.model import (
     Backend,
     Definition,
@@ -155,6 +156,7 @@ class World:
         }
         weights = {version: Decimal(weight) for version, weight in split.items()}
         self.settings = Settings(log=Log(access="off"), limits=limits or Limits(), trusted_proxies=trusted, workers=1)
+        self.flags: dict[str, FlagState] = {}
         options.setdefault("sticky", Sticky(by=(UnitSource(UnitKind.CLIENT_IP),)))
         self.use(Service("shop", versions, "blue", weights, **options))
 
@@ -162,6 +164,7 @@ class World:
         """Route by a new table."""
         definition = Definition(self.settings, {service.name: service})
         state = initial_state(definition, {}, revision, "ab" * 32, self.clock.wall())[0]
+        state = replace(state, flags={**state.flags, **self.flags})
         table = routing.compile(state, {service.name: {name: SLOTS[name] for name in service.versions}}, None)
         self.service = service
         self.plane.swap(table, state)
@@ -209,7 +212,9 @@ class World:
             assert backend.connections == len(open_wires)
             assert {wire.protocol for wire in open_wires} == set(backend.idle)
             assert len(backend.idle) == len(set(backend.idle))
-        assert len(self.log.entries) == self.plane.finished + self.counts(cells.NO_SERVICE).begun
+        # Who asks for flags is no version's request: an exchange, and begun where refusals are.
+        questions = sum(entry[13] == "asked" for entry in self.log.entries)
+        assert len(self.log.entries) == self.plane.finished + self.counts(cells.NO_SERVICE).begun - questions
         for slot in (cells.NO_SERVICE, *SLOTS.values()):
             counts = self.counts(slot)
             assert counts.begun == sum(counts.codes.values()) + sum(counts.forced.values())

@@ -28,8 +28,9 @@ def test_only_watched_lines_are_told_in_order_with_bare_values():
 
 def test_a_line_means_the_same_when_it_is_met_again():
     known = lines()
-    first = known.watched([b"Host: a", b"Accept: b"])
-    assert known.watched([b"Accept: b", b"Host: a"]) == first
+    once, twice = (known.watched([b"Host: a", b"Accept: b"]) for _ in range(2))
+    assert [(each.name, each.value) for each in once] == [(each.name, each.value) for each in twice]
+    assert known.watched([b"Accept: b", b"Host: a"]) == twice
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,8 @@ def test_memory_is_bounded_and_forgets_without_changing_meaning(monkeypatch):
     monkeypatch.setattr(fields, "MAX_KNOWN", 8)
     known = lines()
     for number in range(100):
-        assert known.watched([b"X-%d: 1" % number, b"Host: a"])[0].value == b"a"
+        for _ in range(2):
+            assert known.watched([b"X-%d: 1" % number, b"Host: a"])[0].value == b"a"
         assert len(known._known) <= 8
         assert len(known._older) <= 8
 
@@ -60,8 +62,16 @@ def test_memory_is_bounded_and_forgets_without_changing_meaning(monkeypatch):
 def test_long_lines_are_read_but_not_remembered():
     known = lines()
     long = b"X-Own-Cookie: " + b"a" * fields.MAX_KNOWN_LINE
-    assert known.watched([long])[0].value == long[14:]
+    for _ in range(2):
+        assert known.watched([long])[0].value == long[14:]
     assert not known._known
+
+
+def test_a_line_is_remembered_when_it_returns():
+    known = lines()
+    for times in range(3):
+        assert known.watched([b"X-Own-Thing: 1"])[0].value == b"1"
+        assert len(known._known) == min(times, 1)
 
 
 @pytest.mark.parametrize(

@@ -334,9 +334,10 @@ def test_too_many_fields_are_refused():
 # Memory
 
 
-def test_the_same_section_is_read_once_and_a_refused_one_every_time():
+def test_a_section_that_returns_is_kept_and_a_refused_one_read_every_time():
     known: Memory[RequestFields] = Memory()
     section = split_head(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")[1]
+    assert read_fields(known, section, 100) is not read_fields(known, section, 100)
     assert read_fields(known, section, 100) is read_fields(known, section, 100)
     for _ in range(2):
         with pytest.raises(BadMessageError):
@@ -346,16 +347,32 @@ def test_the_same_section_is_read_once_and_a_refused_one_every_time():
 def test_memory_keeps_what_is_in_use_and_is_bounded(monkeypatch):
     monkeypatch.setattr(memory, "MAX_ENTRIES", 4)
     known: Memory[int] = Memory()
-    known.keep(b"used", 1)
+    for _ in range(2):
+        known.keep(b"used", 1)
     for number in range(50):
-        known.keep(b"%d" % number, number)
+        for _ in range(2):
+            known.keep(b"%d" % number, number)
         assert known.recall(b"used") == 1
         assert len(known.known) <= 4
     assert known.recall(b"0") is None
-    known.keep(b"x" * (memory.MAX_LENGTH + 1), 1)
+    for _ in range(2):
+        known.keep(b"x" * (memory.MAX_LENGTH + 1), 1)
     assert known.recall(b"x" * (memory.MAX_LENGTH + 1)) is None
     known.forget()
     assert known.recall(b"used") is None
+
+
+def test_what_never_returns_pushes_out_nothing_and_is_remembered_by_a_bounded_number_of_marks(monkeypatch):
+    monkeypatch.setattr(memory, "MAX_MARKS", 8)
+    monkeypatch.setattr(memory, "MAX_ENTRIES", 4)
+    known: Memory[int] = Memory()
+    for _ in range(2):
+        known.keep(b"used", 1)
+    for number in range(100):
+        known.keep(b"%d" % number, number)
+        assert known.recall(b"%d" % number) is None
+        assert len(known._returning._marks) <= 8
+    assert known.known == {b"used": 1}
 
 
 tokens = st.sampled_from(

@@ -64,11 +64,15 @@ def tab(gatekeeper, monkeypatch, capsys):
         ("gatekeeper verify shop green --plan c", ["careful"]),
         ("gatekeeper plans q", ["quick"]),
         ("gatekeeper simulate ", ["careful", "quick"]),
+        ("gatekeeper flag off n", ["new-checkout"]),
+        ("gatekeeper flag set ", ["new-checkout", "theme"]),
+        ("gatekeeper flag set theme --service a", ["api"]),
     ],
 )
 def test_names_are_offered_where_an_argument_is_one(admin, tab, line, offered):
     admin.answer("GET", "/v1/status", STATUS)
     admin.answer("GET", "/v1/plans", PLANS)
+    admin.answer("GET", "/v1/flags", {"revision": 17, "flags": [{"name": "new-checkout"}, {"name": "theme"}]})
     admin.answer("GET", "/v1/services/shop/releases", {"revision": 17, "releases": [{"id": 41}, {"id": 40}]})
     assert tab(line) == offered
 

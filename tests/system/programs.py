@@ -39,13 +39,17 @@ def answers(port):
 
 
 class Line(NamedTuple):
-    """One request as nginx saw it. ``sent`` is the client's monotonic clock in microseconds, 0 if it sent none."""
+    """One request as nginx saw it. ``sent`` is the client's monotonic clock in microseconds, 0 if it sent none.
+
+    ``flags`` is what X-Gatekeeper-Flags said, "" where it was not there.
+    """
 
     revision: int
     version: str
     sent: int
     status: int
     target: str
+    flags: str
 
 
 class Nginx:
@@ -70,7 +74,8 @@ worker_processes 1;
 worker_rlimit_nofile 8192;
 events {{ worker_connections 4096; }}
 http {{
-  log_format line '$http_x_gatekeeper_revision|$http_x_gatekeeper_version|$http_x_sent|$status|$request_uri';
+  log_format line '$http_x_gatekeeper_revision|$http_x_gatekeeper_version|$http_x_sent|$status|'
+                  '$http_x_gatekeeper_flags|$request_uri';
   access_log {folder}/access line;
   client_body_temp_path {folder}; proxy_temp_path {folder};
   fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
@@ -121,9 +126,10 @@ http {{
         """All requests that the load sent so far, in order of their ends; complete once ``end`` was called."""
         with (self.folder / "access").open(encoding="latin-1") as file:
             for line in file:
-                revision, version, sent, status, target = line.rstrip("\n").split("|", 4)
+                revision, version, sent, status, flags, target = line.rstrip("\n").split("|", 5)
                 if revision != "-":  # else a health check, or a request that did not come through gatekeeper
-                    yield Line(int(revision), version, 0 if sent == "-" else int(sent), int(status), target)
+                    flags = "" if flags == "-" else flags
+                    yield Line(int(revision), version, 0 if sent == "-" else int(sent), int(status), target, flags)
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -170,8 +176,10 @@ class Gatekeeper:
 
     # The file
 
-    def document(self, *, workers=2, access="off", services=None, **service):
-        """The configuration as an object: one service ``shop`` with ``service`` on top of defaults, or ``services``."""
+    def document(self, *, workers=2, access="off", services=None, flags=None, **service):
+        """The configuration as an object: one service ``shop`` with ``service`` on top of defaults, or ``services``;
+        and ``flags``.
+        """
         shop = {
             "versions": {name: {"backends": urls} for name, urls in self.versions.items()},
             "sticky": {"by": ["cookie"], "mode": "none"},
@@ -184,6 +192,7 @@ class Gatekeeper:
             "workers": workers,
             "log": {"access": access},
             "services": services if services is not None else {"shop": shop},
+            **({"flags": flags} if flags is not None else {}),
         }
 
     def write(self, **options):

@@ -68,7 +68,7 @@ def troubled(shop, tmp_path):
 def test_programs_follow_each_other_under_load_and_no_request_fails(shop, wrk, workers, tell):
     """No error, no refused connection, every counter goes on from where it was, and so do weights and revision. Every
     old program is gone, with exit code 0, and what it left is one block however many there were."""
-    gatekeeper = shop(workers=workers, timeouts={"drain": "5s"})
+    gatekeeper = shop(workers=workers, timeouts={"drain": "5s"}, flags={"checkout": {"on": True}})
     gatekeeper.split(blue=50, green=50)
     before = gatekeeper.status()
     load = wrk(gatekeeper.port, "close=50")
@@ -96,6 +96,9 @@ def test_programs_follow_each_other_under_load_and_no_request_fails(shop, wrk, w
     seen = sum(1 for _ in (*gatekeeper.blue.lines(), *gatekeeper.green.lines()))
     # What was under way when the load ended was counted, and may or may not have reached a backend.
     assert requests_counted(metrics, code=200) <= seen <= requests_counted(metrics)
+    # Workers tell of flags once a second, those of the programs before until their last request.
+    flagged = 'gatekeeper_flag_evaluations_total{flag="checkout",variant="on"}'
+    until(lambda: gatekeeper.metrics()[flagged] == requests_counted(metrics), what="the count of flags")
     ended = gatekeeper.events("old_program_ended")
     assert [event["cut"] for event in ended] == [0] * 4
     assert [event["after_pid"] for event in gatekeeper.events("started")[1:]] == [event["pid"] for event in ended]

@@ -38,6 +38,10 @@ PLANS = {
     },
     "quick": {"verify": [{"http": "/"}], "steps": [{"weight": 10, "hold": "500ms"}, {"weight": 100}]},
 }
+FLAGS = {
+    "new-checkout": {"on": True, "percent": 50},
+    "theme": {"on": True, "variants": {"light": "l", "dark": "d"}, "off": "light", "split": {"dark": 100}},
+}
 GROUPS = {"everything": {"services": ["shop", "cart"], "plan": "quick"}}
 
 
@@ -93,7 +97,7 @@ async def test_every_answer_to_whatever_is_sent_is_what_the_description_says(
             },
         }
         reach = {"http": f"127.0.0.1:{admin}", "tokens": str(tokens)}
-        more = {"admin": reach, "plans": PLANS, "releases": GROUPS}
+        more = {"admin": reach, "plans": PLANS, "releases": GROUPS, "flags": FLAGS}
         async with running(tmp_path, traffic, services, **more) as gatekeeper:
             code, report = await fuzzed(f"http://127.0.0.1:{admin}", config, SECONDS_LONG if long else SECONDS)
             assert code == 0, report
@@ -112,7 +116,8 @@ async def test_no_endpoint_is_answered_on_the_addresses_users_go_to(tmp_path, fr
             described = await ask(admin, "/openapi.json", Authorization="Bearer admin")
             revision = await gatekeeper.revision()
             for path, item in json.loads(described.body)["paths"].items():
-                target = path.format(service="shop", version="blue", revision=1, release=1, path="main.js")
+                values = {"service": "shop", "version": "blue", "revision": 1, "release": 1, "path": "main.js"}
+                target = path.format(**values, flag="new-checkout")
                 for method in item:
                     answer = await gatekeeper.ask(target, method.upper(), Authorization="Bearer admin")
                     assert (answer.status, answer.body) == (200, b"blue"), (method, path)

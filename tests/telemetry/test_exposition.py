@@ -15,17 +15,23 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from gatekeeper import __version__
+from gatekeeper import COMPILED, __version__
 from gatekeeper.core.judge.standing import Standing
 from gatekeeper.core.judge.verdict import Kind
 from gatekeeper.core.model import Backend, Running, Service, ServiceState, Settings, Split, State, Tripped, Version
 from gatekeeper.core.release.model import ACTIVE, ReleaseState, WaitKind
+from gatekeeper.core.shadow.compare import Kind as Differing
+from gatekeeper.core.shadow.tally import Tally
 from gatekeeper.errors import Source
 from gatekeeper.telemetry.block import BUCKETS, Refusal
+from gatekeeper.telemetry.cells import TIMES
 from gatekeeper.telemetry.exposition import STATES, Exposition, View
+from gatekeeper.telemetry.flagged import Flagged
 from gatekeeper.telemetry.recorder import Recorder
+from gatekeeper.telemetry.shadowed import Shadowed
 from gatekeeper.telemetry.window import Window
 from tests.control.judged import NUMBERS, standing
+from tests.control.kept import flag
 from tests.telemetry.test_released import UNDER_WAY
 
 NAMES = {0: ("", ""), 1: ("", "overflow"), 2: ("shop", "blue"), 3: ("shop", "green")}
@@ -64,8 +70,18 @@ class Setup:
         self.view = View(_state(), 1_700_000_000.5, workers=2, restarts=3, memory=[30_000_000, 0])
         self.window = Window(lambda: self.blocks, lambda: self.names)
         self.standings: list[Standing] = []
+        self.flag_standings: list[Standing] = []
+        self.flagged = Flagged()
+        self.shadowed = Shadowed()
         self.exposition = Exposition(
-            lambda: self.blocks, lambda: self.names, lambda: self.view, self.window, standings=lambda: self.standings
+            lambda: self.blocks,
+            lambda: self.names,
+            lambda: self.view,
+            self.window,
+            standings=lambda: self.standings,
+            flag_standings=lambda: self.flag_standings,
+            flagged=self.flagged,
+            shadowed=self.shadowed,
         )
 
     def scrape(self) -> Page:
@@ -214,6 +230,7 @@ def test_the_processes(setup):
     assert page.value("gatekeeper_start_time_seconds") == 1_700_000_000.5
     info = page.families["gatekeeper_build_info"].samples[0]
     assert info.labels["version"] == __version__
+    assert info.labels["traffic_path"] == ("compiled" if COMPILED else "python")
 
 
 @pytest.mark.parametrize("text", ['a"b', "a\\b", "a\nb", "naïve ☂", '{x="y"}', "", "\\n"])
@@ -319,8 +336,10 @@ def test_every_metric_stands_in_the_handbook_with_its_labels_and_no_other_does(s
     recorder.begin(2)
     recorder.finish(2, 200, False, 0.1, 0.1)
     setup.window.sample(2.0)
-    setup.standings = [standing()]
-    setup.view = replace(setup.view, state=replace(_state(), releases={41: UNDER_WAY}))
+    setup.standings = setup.flag_standings = [standing()]
+    setup.flagged.hear([["shop", "theme", "dark", [[2, 1], [TIMES, 1]]]])
+    setup.shadowed.add("shop", "green", Tally())
+    setup.view = replace(setup.view, state=replace(_state(), releases={41: UNDER_WAY}, flags={"new": flag("new")}))
     exposed = {}
     for family in setup.exposition.collect():
         name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
@@ -334,7 +353,7 @@ def test_every_metric_stands_in_the_handbook_with_its_labels_and_no_other_does(s
 
 
 @pytest.mark.parametrize(
-    ("label", "known"), [("source", Source), ("reason", Refusal), ("verdict", Kind), ("kind", WaitKind)]
+    ("label", "known"), [("source", Source), ("reason", Refusal), ("verdict", Kind), ("kind", [*WaitKind, *Differing])]
 )
 def test_the_handbook_names_every_value_of_a_fixed_label(label, known):
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
@@ -366,6 +385,17 @@ def test_each_value_of_the_judge_stands_beside_its_bar(setup):
     assert page.value("gatekeeper_custom_metric_bound", service="shop", metric="carts", bound="min") is None
     assert page.value("gatekeeper_custom_metric_value", service="shop", metric="depth") is None
     assert page.value("gatekeeper_custom_metric_bound", service="shop", metric="depth", bound="min") == 1
+
+
+def test_the_verdict_on_a_flag_stands_beside_its_odds_and_its_bar(setup):
+    setup.flag_standings = [standing(release=0, service="new")]
+    page = setup.scrape()
+    verdict = setup.flag_standings[0].verdict
+    assert page.value("gatekeeper_flag_verdict", flag="new", verdict=verdict.kind.value) == 1
+    assert page.value("gatekeeper_flag_verdict_bar", flag="new") == verdict.bar
+    assert page.value("gatekeeper_flag_verdict_odds", flag="new") > 0
+    setup.flag_standings = []
+    assert setup.scrape().value("gatekeeper_flag_verdict_bar", flag="new") is None
 
 
 def test_what_is_not_judged_any_more_is_not_on_the_page(setup):

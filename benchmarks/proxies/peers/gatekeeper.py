@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import os
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,8 +13,13 @@ from typing import Any
 from benchmarks.processes import BenchmarkError, Ports
 from benchmarks.proxies.job import Job, Rule, host, rules, service, visited
 
+NAMES = ("gatekeeper", "gatekeeper-compiled")
 PLAN = "judged"
 TAKEN_SECONDS = 15.0
+BUILD_SECONDS = 600.0
+ROOT = Path(__file__).parents[3]
+BUILT = ROOT / "build" / "compiled"
+"""Where ``make compiled`` puts it, too."""
 
 
 def _when(rule: Rule) -> dict[str, Any]:
@@ -22,6 +29,20 @@ def _when(rule: Rule) -> dict[str, Any]:
         "cookie": {"cookie": {"staff": rule.value}},
         "query": {"query": {"preview": rule.value}},
     }[rule.kind]
+
+
+def flags(count: int) -> dict[str, Any]:
+    """Flags as somebody has them who has many: some released, some to a part of the users, some under a condition that
+    no request meets, one switched off; all kinds in turn.
+    """
+    kinds: list[dict[str, Any]] = [
+        {"on": True, "percent": 50},
+        {"on": True},
+        {"on": True, "variants": {"old": "old", "new": "new"}, "off": "old", "split": {"old": 90, "new": 10}},
+        {"on": True, "percent": 20, "when": {"header": {"X-Country": "DE"}}},
+        {"on": False},
+    ]
+    return {f"feature-{number:02}": kinds[number % len(kinds)] for number in range(count)}
 
 
 def configuration(folder: Path, ports: Ports, job: Job) -> dict[str, Any]:
@@ -53,6 +74,8 @@ def configuration(folder: Path, ports: Ports, job: Job) -> dict[str, Any]:
             for number in range(job.services)
         },
     }
+    if job.flags:
+        found["flags"] = flags(job.flags)
     if job.judged:
         steps = [{"weight": job.share, "hold": "24h"}, {"weight": 100}]
         found["plans"] = {PLAN: {"steps": steps, "analysis": {}}}
@@ -64,6 +87,32 @@ def prepare(folder: Path, ports: Ports, job: Job) -> list[str]:
     found = configuration(folder, ports, job)
     path.write_text(json.dumps(found))  # JSON is YAML
     return [sys.executable, "-m", "gatekeeper", "serve", "--config", str(path)]
+
+
+def build() -> None:
+    """Compile what is in the tree, unless that was done since the last change. Raises BenchmarkError."""
+    sources = [ROOT / "setup.py", *(ROOT / "gatekeeper").rglob("*.py")]
+    if BUILT.exists() and BUILT.stat().st_mtime > max(source.stat().st_mtime for source in sources):
+        return
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(BUILT), "."]
+    environment = os.environ | {"GATEKEEPER_COMPILE": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+    )
+    if done.returncode:
+        raise BenchmarkError(f"gatekeeper was not compiled: {done.stderr[-2000:]}")
+    if not list(BUILT.glob("gatekeeper/dataplane/exchange.*.so")):
+        raise BenchmarkError(
+            "gatekeeper was built as Python; GATEKEEPER_COMPILE=1 pip install -v . says what is missing"
+        )
+    os.utime(BUILT)
+
+
+def prepare_compiled(folder: Path, ports: Ports, job: Job) -> list[str]:
+    build()
+    python, *arguments = prepare(folder, ports, job)
+    # -P: the working directory holds the source, which would be found first.
+    return ["env", f"PYTHONPATH={BUILT}", python, "-P", *arguments]
 
 
 class Admin(http.client.HTTPConnection):

@@ -4,7 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel
 
-from gatekeeper.control.api.base import Answer, Share, WallSeconds
+from gatekeeper.control.api.base import Answer, Changed, Share, WallSeconds
+from gatekeeper.control.api.flag_answers import FlagBrief, FlagsInShort
+from gatekeeper.control.api.past_answers import Change, Revision
 from gatekeeper.control.api.verdict_answers import Verdict
 
 State = Literal["pending", "ready", "ejected", "draining"]
@@ -79,11 +81,6 @@ class Version(Answer):
     draining: Annotated[WallSeconds | None, Field(description="Until when what is under way may end.")]
     backends: list[Backend]
     live: Live
-
-
-class Changed(Answer):
-    revision: int
-    at: WallSeconds
 
 
 class Next(Answer):
@@ -163,6 +160,7 @@ class Pending(Answer):
     deadline: WallSeconds
     actor: str
     services: list[str]
+    flags: list[str]
 
 
 class Webhook(Answer):
@@ -190,105 +188,13 @@ class Status(Answer):
     pending: list[Pending]
     workers: list[Worker]
     services: list[Service]
+    flags: FlagsInShort
     notify: Annotated[list[Webhook], Field(description="The webhooks of the file.")]
 
 
 class Services(Answer):
     revision: int
     services: list[Service]
-
-
-# The past
-
-
-class Change(Answer):
-    """``before`` is null for what is new, ``after`` for what is gone."""
-
-    path: str
-    before: Any
-    after: Any
-
-
-class Revision(Answer):
-    revision: int
-    at: WallSeconds
-    actor: str
-    action: str
-    note: str
-    changes: list[Change]
-    splits: Annotated[dict[str, Share], Field(description="Those that this revision set, by service.")]
-    weights: Annotated[Share | None, Field(description="With ?service=: the split that it set there.")] = None
-
-
-class Revisions(Answer):
-    revisions: list[Revision]
-
-
-class PastService(Answer):
-    split: Share
-    definition: Annotated[dict[str, Any] | None, Field(description="Null: it was not kept.")]
-    deployed: list[str]
-    retired: list[str]
-
-
-class RevisionInFull(Revision):
-    services: dict[str, PastService]
-
-
-class Difference(Answer):
-    """What is another in ``revision`` than it was in ``diff``."""
-
-    revision: int
-    diff: int
-    changes: list[Change]
-
-
-class RevisionOrDifference(RootModel[RevisionInFull | Difference]):
-    """With ``?diff=`` a difference."""
-
-
-class Event(Answer):
-    """What happened. Each kind has keys of its own beside these."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: int
-    at: WallSeconds
-    kind: str
-    revision: int | None
-
-
-class Events(RootModel[list[Event]]):
-    """The oldest first."""
-
-
-class AuditRow(Answer):
-    id: int
-    at: WallSeconds
-    actor: str
-    via: Annotated[str, Field(description="uid NUMBER, token, dashboard, signal or gatekeeper.")]
-    action: str
-    service: str
-    revision: int | None
-    outcome: str
-    detail: str
-
-
-class Audit(Answer):
-    audit: Annotated[list[AuditRow], Field(description="The newest first.")]
-
-
-class Removed(Answer):
-    revisions: int
-    events: int
-    audit: int
-
-
-class Pruned(Answer):
-    revision: int
-    oldest: Annotated[int, Field(description="The oldest revision that is left.")]
-    dry_run: bool
-    removed: Removed
 
 
 # What a change comes to
@@ -330,6 +236,11 @@ class ConfigOutcome(Outcome):
 
 class DrainOutcome(VersionOutcome):
     draining: Annotated[WallSeconds | None, Field(description="Until when what is under way may end.")]
+
+
+class FlagOutcome(Outcome):
+    flag: str
+    now: Annotated[FlagBrief | None, Field(description="What it is after the change; null: it is gone.")]
 
 
 class Pass(Answer):

@@ -95,3 +95,8 @@ RevisionNumber = Annotated[Whole, Field(ge=0, le=NUMBER)]
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN)]
 Share = Annotated[dict[str, float], Field(description="Weights by version.")]
 WallSeconds = Annotated[float, Field(description="Seconds since the epoch.")]
+
+
+class Changed(Answer):
+    revision: int
+    at: WallSeconds

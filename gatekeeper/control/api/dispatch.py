@@ -11,7 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
-from gatekeeper.control.api import wire
+from gatekeeper.control.api import ofrep, wire
 from gatekeeper.control.api.auth import Actor, peer
 from gatekeeper.control.api.changing import fingerprint, owner
 from gatekeeper.control.api.decode import decode
@@ -47,12 +47,12 @@ def application(parts: Parts) -> web.Application:
                 # A stranger learns nothing about what there is, not even that a path does not exist.
                 await identify(request, parts)
             except ProblemError as problem:
-                return problem.response()
-            return _of_framework(request, error).response()
+                return _told(request, problem)
+            return _told(request, _of_framework(request, error))
         except ConnectionError:
             raise  # the client is gone; nobody is left to tell
         except Exception as error:  # noqa: BLE001 - logged with its traceback, and answered
-            return _problem(request, error).response()
+            return _told(request, _problem(request, error))
 
     app = web.Application(middlewares=[explained], client_max_size=CONFIG_BYTES)
     app.on_response_prepare.append(_named)
@@ -72,7 +72,8 @@ def _guarded(parts: Parts, operation: Operation) -> Plain:
             if not actor.may(operation.role):
                 _note_attempt(parts, operation, request, actor)
                 raise _forbidden(actor, operation.role)
-        call = Call(request, actor, read_query(request, operation.query))
+        query = read_query(request, operation.query) if operation.refusal is None else {}
+        call = Call(request, actor, query)
         if operation.writes:
             call.expected = wire.expected_revision(request, parts.controller.state.revision)
             call.key = wire.idempotency_key(request)
@@ -105,13 +106,23 @@ async def _answered(parts: Parts, call: Call) -> Answer | None:
     return answer
 
 
-_AUDITED: Final = {"set_split": "split", "put_config": "reload", "prune_history": "prune", "issue_pass": "pass"}
+_AUDITED: Final = {
+    "set_split": "split",
+    "put_config": "reload",
+    "prune_history": "prune",
+    "issue_pass": "pass",
+    "set_flag": "flag",
+    "switch_flag_on": "switch_flag",
+    "switch_flag_off": "switch_flag",
+}
 """Operations that the audit knows by another word: that of what they do where they are allowed."""
 
 
 def _note_attempt(parts: Parts, operation: Operation, request: web.Request, actor: Actor) -> None:
     """Who tried what he may not stands in the audit too."""
-    service = request.match_info.get("service", "")[:NAME].encode("utf-8", "replace").decode()
+    flag = request.match_info.get("flag")
+    about = f"flag {flag}" if flag is not None else request.match_info.get("service", "")
+    service = about[:NAME].encode("utf-8", "replace").decode()
     detail = f"{operation.role.value if operation.role else ''} needed"
     name = _AUDITED.get(operation.name, operation.name)
     now = parts.clock.wall()
@@ -173,6 +184,10 @@ def _of_framework(request: web.Request, error: web.HTTPException) -> ProblemErro
     code = error.reason.lower().replace(" ", "_")
     detail = f"{request.method} {request.path}: {error.reason}"
     return ProblemError(error.status, code, detail, allowed=allowed, headers=headers)
+
+
+def _told(request: web.Request, problem: ProblemError) -> web.Response:
+    return ofrep.told(request, problem) if request.path.startswith(ofrep.PREFIX) else problem.response()
 
 
 def _problem(request: web.Request, error: Exception) -> ProblemError:

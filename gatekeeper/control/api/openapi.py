@@ -31,6 +31,7 @@ _ABOUT: Final = (
 _PATH: Final = {
     "service": ({"type": "string", "pattern": NAME_PATTERN}, "shop", "The name of a service."),
     "version": ({"type": "string", "pattern": NAME_PATTERN}, "green", "The name of a version."),
+    "flag": ({"type": "string", "pattern": r"^[a-z][a-z0-9_.-]{0,63}$"}, "new-checkout", "The name of a flag."),
     "revision": ({"type": "integer", "minimum": 0, "maximum": wire.NUMBER}, 1, "The number of a revision."),
     "release": (
         {"type": "string", "pattern": r"^(last|[1-9]\d{0,17})$"},
@@ -59,6 +60,16 @@ _LAST_EVENT_ID: Final = {
     "in": "header",
     "description": "The last event that a stream before this one gave; it goes on behind it.",
     "schema": {"type": "string", "pattern": r"^\d{0,18}$"},
+}
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of an answer: 304 where this one would say the same.",
+    "schema": {"type": "string"},
+}
+_VALIDATOR: Final = {
+    "description": "Of what was given, for If-None-Match.",
+    "schema": {"type": "string", "pattern": r'^W/"[0-9a-f]{32}"$'},
 }
 _ETAG: Final = {
     "description": "The revision, for If-Match.",
@@ -153,6 +164,8 @@ def _parameters(operation: Operation) -> Iterable[Json]:
         yield _IDEMPOTENCY_KEY
     if operation.resumes:
         yield _LAST_EVENT_ID
+    if operation.revalidates:
+        yield _IF_NONE_MATCH
 
 
 def _parameter(parameter: Parameter) -> Json:
@@ -169,8 +182,10 @@ def _body(content: Content) -> Json:
 
 def _responses(operation: Operation) -> Json:
     found = {"204" if operation.answer is None else "200": _done(operation)}
+    if operation.revalidates:
+        found["304"] = {"description": "As before.", "headers": {"ETag": {**_VALIDATOR, "required": True}}}
     for status, names in codes.by_status(operation.problems).items():
-        found[str(status)] = _refusal(status, names)
+        found[str(status)] = _refusal(operation, status, names)
     return found
 
 
@@ -186,15 +201,20 @@ def _done(operation: Operation) -> Json:
     headers: Json = {}
     if operation.tags:
         headers["ETag"] = {**_ETAG, "required": True}
+    if operation.revalidates:
+        headers["ETag"] = {**_VALIDATOR, "required": True}
     if operation.writes:
         headers["Idempotency-Replayed"] = _REPLAYED
     return {"description": "Done." if operation.writes else "Here it is.", "headers": headers, "content": content}
 
 
-def _refusal(status: int, names: Sequence[str]) -> Json:
+def _refusal(operation: Operation, status: int, names: Sequence[str]) -> Json:
+    media, model = wire.PROBLEM_TYPE, Problem.__name__
+    if operation.refusal is not None:
+        media, model = "application/json", operation.refusal.__name__
     described: Json = {
         "description": "; ".join(f"`{name}`: {codes.CODES[name].meaning}" for name in names),
-        "content": {wire.PROBLEM_TYPE: {"schema": {"$ref": _REF + Problem.__name__}}},
+        "content": {media: {"schema": {"$ref": _REF + model}}},
     }
     if status == 401:
         described["headers"] = {"WWW-Authenticate": {**_CHALLENGE, "required": True}}
@@ -209,6 +229,8 @@ def _schemas(operations: Sequence[Operation]) -> Json:
     for operation in operations:
         if operation.answer is not None and not isinstance(operation.answer, str):
             models[operation.answer.__name__] = operation.answer
+        if operation.refusal is not None:
+            models[operation.refusal.__name__] = operation.refusal
         content = operation.content
         if content is not None and content.model is not None:
             models[content.model.__name__] = content.model

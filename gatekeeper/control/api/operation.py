@@ -91,6 +91,10 @@ class Operation:
     """And goes on behind the one in ``Last-Event-ID``."""
     also: tuple[str, ...] = ()
     """Media types of texts that it answers with where ``Accept`` prefers them."""
+    refusal: type[BaseModel] | None = None
+    """Its refusals are in the words of another protocol, which also lets clients put into the query what they like."""
+    revalidates: bool = False
+    """It answers 304 where ``If-None-Match`` has what it would answer; its tag is no revision."""
 
     @property
     def writes(self) -> bool:
@@ -104,13 +108,15 @@ class Operation:
     @property
     def problems(self) -> list[str]:
         """The codes of every problem it can answer with."""
-        found = [*codes.OF_ALL]
+        found = [code for code in codes.OF_ALL if self.refusal is None or code != "bad_query"]
         if self.role is not None:
             found += codes.OF_KNOWN
         if self.role not in (None, Role.VIEWER):
             found.append("forbidden")
         if "{service}" in self.path:
             found.append("unknown_service")
+        if "{flag}" in self.path:
+            found.append("unknown_flag")
         if self.content is not None:
             found += codes.OF_A_BODY
             found += codes.OF_JSON if self.content.model is not None else ()

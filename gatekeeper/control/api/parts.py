@@ -13,7 +13,9 @@ from gatekeeper.control.dashboard.dashboard import Dashboard
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.releases.notify import Notifier
 from gatekeeper.control.releases.runner import Runner
+from gatekeeper.control.shadow.run import Run
 from gatekeeper.control.store.store import Store
+from gatekeeper.core.flags.model import FlagChanges
 from gatekeeper.core.judge.standing import Standing
 from gatekeeper.core.model import Definition, Version
 from gatekeeper.core.outcome import Change
@@ -44,6 +46,14 @@ class Loader(Protocol):
         """JSON Schema of such a document."""
         ...
 
+    def flag(self, document: Mapping[str, Any]) -> FlagChanges:
+        """What a document with keys of the file says of a flag."""
+        ...
+
+    def flag_schema(self) -> dict[str, Any]:
+        """JSON Schema of such a document."""
+        ...
+
 
 class Renew(Protocol):
     async def __call__(self, actor: str, *, dry_run: bool = False) -> Sequence[Change]:
@@ -64,6 +74,18 @@ class Judging(Protocol):
 
     def log_paths(self, release: int, service: str) -> Sequence[str]:
         """The files with its recorded seconds, the older one first; nothing where none were recorded."""
+        ...
+
+
+class Shadowing(Protocol):
+    """Copies of users' requests, and what came of them, see ``control.shadow``."""
+
+    def of(self, service: str) -> Sequence[Run]:
+        """The runs of a service, those that go on first."""
+        ...
+
+    def reset(self, service: str) -> int:
+        """Begin them anew. Returns how many there were."""
         ...
 
 
@@ -89,6 +111,11 @@ class Parts:
     """What commands about releases need to know of the world; checks that are made now."""
     notifier: Notifier
     judging: Judging
+    shadowing: Shadowing
+    flag_standing: Callable[[str], Standing | None] = lambda _flag: None
+    """How the judge of a flag stands; None where nobody judges it now."""
+    evaluated: Callable[[str, str], None] = lambda _flag, _variant: None
+    """Counts what applications were given of flags."""
     dashboard: Dashboard = field(default_factory=Dashboard)
     renew: Renew | None = None
     """Takes up certificates whose files changed; None where there are none."""

@@ -44,7 +44,8 @@ class History:
         rows = await self._parts.store.revisions(before=number + 1, after=number - 1, limit=1)
         if not rows:  # pruned this very moment
             raise _unknown(number)
-        return wire.answer({**views.revision(rows[0], service), "services": views.past(past, service)})
+        document = {"services": views.past(past, service), "flags_then": views.past_flags(past)}
+        return wire.answer({**views.revision(rows[0], service), **document})
 
     async def audit(self, call: Call) -> web.Response:
         """Who did or tried what, the newest first."""

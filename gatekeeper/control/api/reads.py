@@ -46,8 +46,9 @@ class Reads:
     async def status(self, call: Call) -> web.Response:
         del call
         controller = self._parts.controller
-        notify = self._parts.notifier.documents()
-        document = views.status(controller.state, self._parts.sights, self._parts.problems(), self._released, notify)
+        notify, now = self._parts.notifier.documents(), self._parts.clock.wall()
+        problems = self._parts.problems()
+        document = views.status(controller.state, self._parts.sights, problems, self._released, notify, now)
         return wire.answer(document, revision=controller.state.revision)
 
     async def services(self, call: Call) -> web.Response:

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from gatekeeper.control.api.answers import Next, Outcome, Revision
+from gatekeeper.control.api.answers import Next, Outcome
 from gatekeeper.control.api.base import Answer, Share, WallSeconds
+from gatekeeper.control.api.past_answers import Revision
 from gatekeeper.control.api.verdict_answers import Verdict, VerdictInFull
 
 ReleaseState = Literal["planned", "verifying", "waiting", "progressing", "paused", "promoted", "rolled_back", "aborted"]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from gatekeeper.control.api import answers, bodies, release_routes, wire
+from gatekeeper.control.api import answers, bodies, flag_routes, ofrep, past_answers, release_routes, shadow, wire
 from gatekeeper.control.api.changing import Changer
 from gatekeeper.control.api.config import Config
 from gatekeeper.control.api.openapi import Description
@@ -39,7 +39,7 @@ _WAIT: Final = duration(
 
 
 def operations(parts: Parts) -> list[Operation]:
-    return [*_looking(parts), *_changing(parts)]
+    return [*_looking(parts), *_changing(parts), *ofrep.operations(parts)]
 
 
 def _looking(parts: Parts) -> list[Operation]:
@@ -106,7 +106,7 @@ def _looking(parts: Parts) -> list[Operation]:
             VIEWER,
             "The history, newest first",
             history.revisions,
-            answers.Revisions,
+            past_answers.Revisions,
             query=(_OF_SERVICE, _LIMIT, before, number("after", "Only what is newer than this one.", default=0)),
             codes=("unknown_service",),
         ),
@@ -117,7 +117,7 @@ def _looking(parts: Parts) -> list[Operation]:
             VIEWER,
             "What was in force at a revision, or what it differs in from another",
             history.revision,
-            answers.RevisionOrDifference,
+            past_answers.RevisionOrDifference,
             query=(_OF_SERVICE, number("diff", "The revision to compare with: what it was before.")),
             codes=("unknown_revision", "unknown_service"),
         ),
@@ -128,7 +128,7 @@ def _looking(parts: Parts) -> list[Operation]:
             OPERATOR,
             "Who did or tried what, newest first",
             history.audit,
-            answers.Audit,
+            past_answers.Audit,
             query=(_LIMIT, before),
         ),
         Operation(
@@ -138,7 +138,7 @@ def _looking(parts: Parts) -> list[Operation]:
             VIEWER,
             "What happens, as server-sent events, or what is stored, as a list",
             reads.events,
-            answers.Events,
+            past_answers.Events,
             query=(
                 flag("follow", "0: a list of what is stored instead of a stream.", default=True),
                 number("after", "Only what came after this event; a stream begins with it."),
@@ -162,6 +162,8 @@ def _looking(parts: Parts) -> list[Operation]:
         ),
     ]
     found += release_routes.looking(parts)
+    found += flag_routes.looking(parts)
+    found += shadow.looking(parts)
     found += dashboard.operations(parts)
     description = Description(lambda: operations(parts))
     found.append(
@@ -190,6 +192,8 @@ def _changing(parts: Parts) -> list[Operation]:
 
     return [
         *release_routes.changing(parts, again),
+        *flag_routes.changing(parts, again),
+        *shadow.changing(parts),
         Operation(
             "set_split",
             "PUT",
@@ -321,7 +325,7 @@ def _changing(parts: Parts) -> list[Operation]:
             ADMIN,
             "Delete the oldest of the history, for good",
             history.prune,
-            answers.Pruned,
+            past_answers.Pruned,
             query=(DRY_RUN, NOTE),
             content=Content(bodies.PruneBody, needed=True),
             again=history.again,

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gatekeeper import __version__
+from gatekeeper.control.api import flag_views
+from gatekeeper.control.store.rows import FlagHeld
 from gatekeeper.control.store.store import Revision
 from gatekeeper.core import codec
 from gatekeeper.core.difference import sizes
+from gatekeeper.core.flags.model import PastFlag
 from gatekeeper.core.model import Backend, Pending, Service, ServiceState, State, Version
 from gatekeeper.core.outcome import number, plain
 from gatekeeper.core.overlay import differs_from_file
@@ -77,9 +80,9 @@ Released = Callable[[str], Document]
 
 
 def status(
-    state: State, sights: Sights, problems: Sequence[str], released: Released, notify: Sequence[Document]
+    state: State, sights: Sights, problems: Sequence[str], released: Released, notify: Sequence[Document], now: float
 ) -> Document:
-    """Everything an operator asks first; ``notify`` is how the webhooks stand."""
+    """Everything an operator asks first; ``notify`` is how the webhooks stand, ``now`` wall seconds."""
     return {
         "version": __version__,
         "pid": os.getpid(),
@@ -90,6 +93,7 @@ def status(
         "pending": [pending(change) for change in state.pending],
         "workers": [dict(worker) for worker in sights.workers()],
         "services": [brief(service, sights, released) for service in state.services.values()],
+        "flags": flag_views.summary(state, now),
         "notify": list(notify),
     }
 
@@ -100,6 +104,7 @@ def pending(change: Pending) -> Document:
         "deadline": change.deadline,
         "actor": change.actor,
         "services": list(change.before),
+        "flags": list(change.flags),
     }
 
 
@@ -164,8 +169,20 @@ def revision(row: Revision, service: str | None) -> Document:
         "note": row.note,
         "changes": row.changes,
         "splits": splits,
+        "flags": {name: None if held is None else _held(held) for name, held in row.flags.items()},
     }
     return document if service is None else {**document, "weights": splits.get(service)}
+
+
+def _held(flag: FlagHeld | PastFlag) -> Document:
+    """What held of a flag."""
+    return {"on": flag.on, "killed": flag.killed, "split": plain(flag.weights)}
+
+
+def past_flags(found: Past) -> Document:
+    """The flags that were in force at a revision."""
+    flags = found.flags or {}
+    return {name: {**_held(one), "definition": codec.dump(one.definition)} for name, one in flags.items()}
 
 
 def past(found: Past, service: str | None) -> Document:

@@ -1,6 +1,6 @@
 """How long the fleet waits for what, and what it tells about its workers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,13 @@ class Pace:
     """A worker that lived this long died of something new: its successor starts at once again."""
     grace: float = 2.0
     """What a draining worker may take beyond its time to say goodbye."""
+
+    def delay(self, failures: int) -> float:
+        """The first successor comes at once; 0.1, 0.2, ... 5 s once they keep dying."""
+        if failures <= 1:
+            return 0.0
+        # The exponent is bounded so that a month of failures does not overflow a float.
+        return float(min(self.back_off_most, self.back_off * 2 ** min(failures - 2, 16)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,11 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True)
 class DrainReport:
-    """Requests finished and cut while draining; ``killed`` are workers that had to be ended."""
+    """Requests finished and cut while draining; ``killed`` are workers that had to be ended. ``counted`` are rows of
+    flags that another program goes on from (``telemetry.flagged``).
+    """
 
     finished: int
     cut: int
     killed: int
+    counted: Sequence[Any] = ()

@@ -1,10 +1,11 @@
-"""What goes down to the workers: a whole state, or only the services that changed since the one they have."""
+"""What goes down to the workers: a whole state, or only the services and flags that changed since the one they have."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gatekeeper.channel import Message
 from gatekeeper.core import codec
+from gatekeeper.core.flags.model import FlagState
 from gatekeeper.core.model import ServiceState, State
 
 Slots = Mapping[str, Mapping[str, int]]
@@ -34,6 +35,7 @@ def whole(state: State, slots: Slots) -> Message:
         "base": None,
         "settings": codec.dump(state.settings),
         "services": {name: _service(service, slots) for name, service in state.services.items()},
+        "flags": {name: _flag(flag) for name, flag in state.flags.items()},
     }
 
 
@@ -46,12 +48,19 @@ def changes(previous: State, state: State, slots: Slots) -> Message:
         if (known := previous.services.get(name)) is not service and known != service
     }
     services.update(dict.fromkeys(name for name in previous.services if name not in state.services))
+    flags: dict[str, Message | None] = {
+        name: _flag(flag, had)
+        for name, flag in state.flags.items()
+        if (had := previous.flags.get(name)) is not flag and had != flag
+    }
+    flags.update(dict.fromkeys(name for name in previous.flags if name not in state.flags))
     return {
         "type": "state",
         "revision": state.revision,
         "base": previous.revision,
         "settings": None if previous.settings == state.settings else codec.dump(state.settings),
         "services": services,
+        "flags": flags,
     }
 
 
@@ -82,3 +91,11 @@ def _service(service: ServiceState, slots: Slots, known: ServiceState | None = N
     if known is None or known.definition is not service.definition:
         state["definition"] = codec.dump(service.definition)
     return {"state": state, "slots": slots.get(service.definition.name, {})}
+
+
+def _flag(flag: FlagState, known: FlagState | None = None) -> Message:
+    """The same of a flag."""
+    message = {"running": codec.dump(replace(flag.running, undo=(), made=None))}
+    if known is None or known.definition is not flag.definition:
+        message["definition"] = codec.dump(flag.definition)
+    return message

@@ -204,7 +204,7 @@ class WorkerProcess(asyncio.Protocol):
             self.report = message
         elif kind == "outcomes":
             self._outcomes(message.get("backends", ()))
-        elif kind in ("seconds", "routes", "spans"):
+        elif kind in ("seconds", "flag_seconds", "routes", "spans", "flags", "shadow"):
             self._recorded(self.pid, message)
         elif kind == "left":
             self._left(message)

@@ -73,8 +73,8 @@ class Fleet:
         """How many materials were sent."""
         self._stopped = asyncio.Event()
         self._cut = asyncio.Event()
-        self._cases = b""
-        """What is to be recorded for judges, as it was sent last."""
+        self._told: dict[str, bytes] = {}
+        """What holds for every worker beside the state, as it was sent last, by the type of the message."""
         self._doors = False
         """Whether workers may let traffic in."""
         self._watcher: asyncio.Task[None] | None = None
@@ -276,12 +276,19 @@ class Fleet:
             if slot.worker is not None:
                 slot.worker.send(frame)
 
-    def judge(self, cases: Sequence[channel.Message]) -> None:
-        """Tell every worker what to record for judges: all of it each time."""
-        self._cases = channel.encode({"type": "judge", "cases": cases})
+    def judge(self, cases: Sequence[channel.Message], kind: str = "judge") -> None:
+        """Tell every worker what to record for judges: all of it each time, for those of flags as ``judge_flags``."""
+        self._tell({"type": kind, "cases": cases})
+
+    def mirror(self, checks: Sequence[Sequence[Any]]) -> None:
+        """Tell every worker which checks want copies of requests, as ``control.shadow`` has them: all each time."""
+        self._tell({"type": "mirror", "checks": checks})
+
+    def _tell(self, message: channel.Message) -> None:
+        frame = self._told[message["type"]] = channel.encode(message)
         for slot in self._slots:
             if slot.worker is not None:
-                slot.worker.send(self._cases)
+                slot.worker.send(frame)
 
     # What is shown
 
@@ -349,7 +356,7 @@ class Fleet:
             slot.failures = 1 if lived >= self._pace.settled else slot.failures + 1
             slot.restarts += 1
             slot.last_end = reason
-            delay = self._delay(slot.failures)
+            delay = self._pace.delay(slot.failures)
             self._emit(
                 {
                     "kind": "worker_died",
@@ -366,13 +373,6 @@ class Fleet:
                 async with asyncio.timeout(delay):
                     await self._stopped.wait()
 
-    def _delay(self, failures: int) -> float:
-        """The first successor comes at once; 0.1, 0.2, ... 5 s once they keep dying."""
-        if failures <= 1:
-            return 0.0
-        # The exponent is bounded so that a month of failures does not overflow a float.
-        return float(min(self._pace.back_off_most, self._pace.back_off * 2 ** min(failures - 2, 16)))
-
     async def _live(self, slot: Slot, worker: WorkerProcess) -> str:
         """From the first state to the end; returns the reason of the end."""
         slot.filled.set()
@@ -382,7 +382,7 @@ class Fleet:
         if self._serial or self._material.pairs or self._material.authorities:
             worker.send(channel.encode(self._credentials(self._material)))
         worker.send(channel.encode(publish.whole(self._state, self._assign(self._state))))
-        worker.send(self._cases)
+        worker.send(b"".join(self._told.values()))
         if self._doors:
             worker.send(self._backends(self._picture))
         return await worker.exited

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -16,7 +16,7 @@ from gatekeeper.control.releases.output import reported
 from gatekeeper.control.releases.process import Programs
 from gatekeeper.control.releases.released_in import released_in
 from gatekeeper.core.model import HealthCheck
-from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck
+from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck, MirrorCheck
 
 ASKED: Final = 16
 """Backends of one version asked at once."""
@@ -27,6 +27,8 @@ them.
 
 DISK_SECONDS: Final = 2.0
 """A start waits no longer for the notes of what ran: a disk that hangs is not its to mend."""
+
+Mirrored = Callable[[MirrorCheck, Candidate], Awaitable[Finding]]
 
 Ids = Callable[[str, str, str], Sequence[str]]
 """Service, version and url -> the backends that the url stands for, see ``Monitor.ids``."""
@@ -57,6 +59,8 @@ class Examiner:
         self._threads = ThreadPoolExecutor(_THREADS, "checks")
         self._leftovers = Leftovers(state_path)
         self.programs = Programs(self._threads, self._leftovers)
+        self.mirrored: Mirrored | None = None
+        """Makes a check of shadow traffic, see ``control.shadow``."""
 
     async def look(self, check: Check, candidate: Candidate) -> Finding:
         """Bounded by the check's own time. Never raises but for cancellation, which ends what it began."""
@@ -64,9 +68,11 @@ class Examiner:
             return await self._http(check.http, candidate)
         if check.command is not None:
             return await self._command(check.command, candidate)
+        if check.mirror is not None and self.mirrored is not None:
+            return await self.mirrored(check.mirror, candidate)
         if check.released_in is not None:
             return await released_in(check.released_in, candidate.version.build, self._threads)
-        return Finding(passed=False, text="nothing is to be checked; a check is one of http, command and released_in")
+        return Finding(passed=False, text="nothing is to be checked; a check is http, command, released_in or mirror")
 
     async def end_earlier(self) -> int:
         """End the programs that a killed supervisor left behind. Returns how many there were, as far as known."""

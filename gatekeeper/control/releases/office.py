@@ -1,16 +1,21 @@
-"""All that runs for releases, as one thing: the runner, its checks, the judges, the webhooks."""
+"""All that runs for releases, as one thing: the runner, its checks, the judges (of flags, too), shadow traffic,
+webhooks.
+"""
 
 import asyncio
 import logging
 
+from gatekeeper.channel import Message
 from gatekeeper.clock import Clock
 from gatekeeper.control.controller import Controller
 from gatekeeper.control.feed import Feed
+from gatekeeper.control.flags.judging import FlagJudging
 from gatekeeper.control.gate import Gate
 from gatekeeper.control.judging.judging import Judging
 from gatekeeper.control.releases.checks import Examiner
 from gatekeeper.control.releases.notify import Notifier
 from gatekeeper.control.releases.runner import Runner
+from gatekeeper.control.shadow.shadowing import Shadowing
 from gatekeeper.control.store.store import Store
 
 log = logging.getLogger("gatekeeper.release")
@@ -38,7 +43,14 @@ class Office:
             world=self.runner.world,
             state_path=gate.state_path,
         )
-        gate.recorded = self.judging.hear
+        self.flag_judging = FlagJudging(
+            controller=controller, crew=gate.fleet, tell=feed.tell, clock=clock, state_path=gate.state_path
+        )
+        self.shadowing = Shadowing(
+            controller=controller, crew=gate.fleet, totals=gate.shadowed, clock=clock, state_path=gate.state_path
+        )
+        self._examiner.mirrored = self.shadowing.check
+        gate.recorded = self._hear
         self.notifier = Notifier(lambda: controller.state.releasing.notify, feed.tell, clock)
 
     async def start(self) -> None:
@@ -49,11 +61,25 @@ class Office:
             log.warning("programs of earlier checks were ended", extra={"found": found})
         # Before anything goes on by itself: who is judged is judged from the first moment.
         await self.judging.start()
+        await self.flag_judging.start()
+        await self.shadowing.start()
         self.runner.start()
 
     async def stop(self) -> None:
         """Make no more commands, and end what is checked; who is told of releases still is."""
-        await asyncio.gather(self.runner.stop(), self.judging.stop())
+        await asyncio.gather(self.runner.stop(), self.judging.stop(), self.flag_judging.stop(), self.shadowing.stop())
+
+    async def pause(self) -> None:
+        """Write down what is known, and change no more on disk until ``resume``: another program goes on with it."""
+        await asyncio.gather(self.judging.pause(), self.flag_judging.pause(), self.shadowing.pause())
+
+    async def resume(self) -> None:
+        """The other program failed: go on."""
+        await asyncio.gather(self.judging.resume(), self.flag_judging.resume(), self.shadowing.resume())
+
+    def _hear(self, worker: int, message: Message) -> None:
+        hears = {"shadow": self.shadowing.hear, "flag_seconds": self.flag_judging.hear}
+        hears.get(message["type"], self.judging.hear)(worker, message)
 
     async def close(self) -> None:
         """Return when no program of a check runs any more."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
 
+from gatekeeper.control.store import flags
 from gatekeeper.control.store.journal import KEY_SECONDS, as_json
 from gatekeeper.control.store.rows import Answer, Audit, Event, Judgement, Revision, Stored
 from gatekeeper.control.store.statefile import StoreError
@@ -39,6 +40,7 @@ class History:
     """``path`` is for what is said of rows that cannot be read (StoreError)."""
 
     def __init__(self, connection: sqlite3.Connection, path: str) -> None:
+        self._connection = connection
         self._execute = connection.execute
         self._path = path
 
@@ -90,7 +92,8 @@ class History:
             found = self._execute("SELECT DISTINCT service FROM weights WHERE revision <= ?", (revision,)).fetchall()
             return Past(None, {name: self._past(name, revision) for (name,) in found})
         settings, names, releasing = outline
-        return Past(settings, {name: self._past(name, revision) for name in names}, releasing)
+        services = {name: self._past(name, revision) for name in names}
+        return Past(settings, services, releasing, flags.at(self._connection, revision, self._text, self._read))
 
     def weights_at(self, service: str, revision: int) -> Weights | None:
         """The split that held at ``revision``; None if there was no such revision or no such service then."""
@@ -99,13 +102,17 @@ class History:
         text = self._newest("weights", service, revision)
         return None if text is None else _weights(text[0])
 
-    def revisions(self, before: int | None, after: int, service: str | None, limit: int) -> list[Revision]:
+    def revisions(
+        self, before: int | None, after: int, service: str | None, flag: str | None, limit: int
+    ) -> list[Revision]:
         return self._revisions(
             "revision > ?1 AND (?2 IS NULL OR revision < ?2) AND (?3 IS NULL OR EXISTS"
             " (SELECT 1 FROM weights w WHERE w.service = ?3 AND w.revision = revisions.revision) OR EXISTS"
             " (SELECT 1 FROM definitions d WHERE d.service = ?3 AND d.revision = revisions.revision))"
-            " ORDER BY revision DESC LIMIT ?4",
-            (after, before, service, _page(limit)),
+            " AND (?4 IS NULL OR EXISTS"
+            " (SELECT 1 FROM flags f WHERE f.flag = ?4 AND f.revision = revisions.revision))"
+            " ORDER BY revision DESC LIMIT ?5",
+            (after, before, service, flag, _page(limit)),
         )
 
     def revisions_of(self, release: Release) -> list[Revision]:
@@ -128,8 +135,9 @@ class History:
             (as_json(list(weights)),),
         ):
             weights[revision][name] = _weights(text)
+        switched = flags.changed(self._connection, list(weights), self._read)
         return [
-            Revision(number, at, actor, action, note, json.loads(changes), weights[number])
+            Revision(number, at, actor, action, note, json.loads(changes), weights[number], switched[number])
             for number, at, actor, action, note, changes in rows
         ]
 
@@ -190,7 +198,8 @@ class History:
         pending = (self._read(Pending, text, f"the pending change of revision {number}") for number, text in rows)
         present = self._execute("SELECT id, release FROM releases WHERE present ORDER BY id").fetchall()
         releases = {number: self._release(number, text) for number, text in present}
-        return State(revision, settings, services, tuple(pending), releasing, releases)
+        known = flags.present(self._connection, revision, self._text, self._read)
+        return State(revision, settings, services, tuple(pending), releasing, releases, known)
 
     def _service(self, name: str, revision: int, running: dict[str, Running]) -> ServiceState:
         row = self._newest("definitions", name, revision)

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from gatekeeper.control.store import definitions
+from gatekeeper.control.store import definitions, flags
 from gatekeeper.control.store.rows import Answer, Audit, Delta, Event, Judgement, Record
 from gatekeeper.control.store.statefile import StoreError
 from gatekeeper.core import codec
@@ -106,6 +106,7 @@ def _append_delta(connection: sqlite3.Connection, revision: int, delta: Delta) -
     for name, service in delta.definitions.items():
         digest = None if service is None else _keep_text(connection, definitions.text(service.definition))
         connection.execute("INSERT INTO definitions VALUES (?, ?, ?, ?)", (name, revision, digest, _overlay(service)))
+    flags.append(connection, revision, delta.flags, lambda text: _keep_text(connection, text))
     if delta.outline is not None:
         parts = (_keep_text(connection, definitions.text(part)) for part in delta.outline)
         connection.execute("INSERT INTO outlines VALUES (?, ?, ?, ?)", (revision, *parts))

@@ -7,6 +7,8 @@ or on a full disk. It goes one way; an older gatekeeper refuses the file afterwa
     weights      the split of each service a revision changed; what held at revision N is the newest row up to N
     definitions  the same for what a service is: ``definition`` names a text (NULL: gone), ``overlay`` is what was
                  deployed and retired on top of the file
+    flags        the same for what a flag is, and for what held of it; ``made`` names a text, too (NULL: the file's)
+    flag_running what was decided about each flag, newest only; goes with the flag
     outlines     the same for the settings, the names of the services in order, and plans; all name texts
     texts        settings, services, lists of names, plans, each once, under the digest of it
     running      what operators decided about each service, newest only; kept when the service goes, so that it returns
@@ -24,7 +26,7 @@ or on a full disk. It goes one way; an older gatekeeper refuses the file afterwa
 import sqlite3
 from typing import Final
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 TABLES: Final = {
     1: ("meta", "revisions", "weights", "running", "events"),
@@ -35,6 +37,10 @@ TABLES: Final = {
     3: (
         *("meta", "revisions", "weights", "definitions", "outlines", "texts", "running", "pending", "events"),
         *("releases", "moves", "audit", "keys", "judges"),
+    ),
+    4: (
+        *("meta", "revisions", "weights", "definitions", "flags", "flag_running", "outlines", "texts", "running"),
+        *("pending", "events", "releases", "moves", "audit", "keys", "judges"),
     ),
 }
 """What a whole file has, by schema."""
@@ -88,6 +94,16 @@ CREATE TABLE judges (
   PRIMARY KEY (release, service)
 );
 """
+_SINCE_4: Final = """
+CREATE TABLE flags (
+  flag TEXT NOT NULL, revision INTEGER NOT NULL, definition TEXT, made TEXT, held TEXT NOT NULL,
+  PRIMARY KEY (flag, revision)
+) WITHOUT ROWID;
+CREATE INDEX flags_revision ON flags (revision);
+CREATE INDEX flags_definition ON flags (definition);
+CREATE INDEX flags_made ON flags (made);
+CREATE TABLE flag_running (flag TEXT PRIMARY KEY, running TEXT NOT NULL);
+"""
 SCHEMA: Final = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE revisions (
@@ -101,6 +117,7 @@ CREATE TABLE events (
 );
 {_SINCE_2}
 {_SINCE_3}
+{_SINCE_4}
 """
 """A new file."""
 
@@ -119,6 +136,7 @@ INSERT INTO audit (at, actor, via, action, service, revision, outcome, detail)
 DELETE FROM meta WHERE name = 'definition';
 """,  # noqa: S608 - the parts are our own
     2: _SINCE_3,
+    3: _SINCE_4,
 }
 """What brings a file of that schema to the next one. No statement holds a semicolon."""
 

@@ -15,8 +15,8 @@ ROWS: Final = 500
 """Rows of one step: a few milliseconds of the one writing thread, and one wait for the disk."""
 
 _SUPERSEDED: Final = (
-    "DELETE FROM {table} WHERE (service, revision) IN (SELECT service, revision FROM {table} old"
-    " WHERE revision < :first AND EXISTS (SELECT 1 FROM {table} new WHERE new.service = old.service"
+    "DELETE FROM {table} WHERE ({of}, revision) IN (SELECT {of}, revision FROM {table} old"
+    " WHERE revision < :first AND EXISTS (SELECT 1 FROM {table} new WHERE new.{of} = old.{of}"
     " AND new.revision > old.revision AND new.revision <= :first) LIMIT :rows)"
 )
 """What held at the first revision kept is still its newest row up to there, however old."""
@@ -24,6 +24,8 @@ _SUPERSEDED: Final = (
 _UNUSED: Final = (
     "DELETE FROM texts WHERE digest IN (SELECT digest FROM texts"
     " WHERE NOT EXISTS (SELECT 1 FROM definitions WHERE definition = digest)"
+    " AND NOT EXISTS (SELECT 1 FROM flags WHERE definition = digest)"
+    " AND NOT EXISTS (SELECT 1 FROM flags WHERE made = digest)"
     " AND NOT EXISTS (SELECT 1 FROM outlines WHERE settings = digest)"
     " AND NOT EXISTS (SELECT 1 FROM outlines WHERE services = digest)"
     " AND NOT EXISTS (SELECT 1 FROM outlines WHERE releasing = digest) LIMIT :rows)"
@@ -46,8 +48,9 @@ _JUDGED: Final = (
 _OLDER: Final = "DELETE FROM {0} WHERE {1} IN (SELECT {1} FROM {0} WHERE {1} < :{2} ORDER BY {1} LIMIT :rows)"
 STEPS: Final = (
     _OLDER.format("revisions", "revision", "first"),
-    _SUPERSEDED.format(table="weights"),
-    _SUPERSEDED.format(table="definitions"),
+    _SUPERSEDED.format(table="weights", of="service"),
+    _SUPERSEDED.format(table="definitions", of="service"),
+    _SUPERSEDED.format(table="flags", of="flag"),
     _OUTLINES,
     _UNUSED,
     _ENDED,

@@ -9,12 +9,14 @@ from gatekeeper.control.store.definitions import digest
 from gatekeeper.control.store.rows import Answer, Audit, Delta, Once, Record
 from gatekeeper.core import codec
 from gatekeeper.core.command import Act, Command, Outcome, Refused, Reload
+from gatekeeper.core.flags.commands import RemoveFlag, RollbackFlag, SetFlag, SwitchFlag
 from gatekeeper.core.model import ServiceState, State
 
 DETAIL: Final = 1_000
 """Characters of an audit row's reason: enough for what it says, while a refusal may list a thousand problems."""
 
 _ITSELF: Final = "gatekeeper"
+_OF_A_FLAG: Final = (SetFlag, SwitchFlag, RollbackFlag, RemoveFlag)
 
 
 def action(command: Command) -> str:
@@ -108,7 +110,13 @@ def taken_back(old: State, failed: State) -> State:
         name: service if failed.services.get(name) is service else _again(service, revision)
         for name, service in old.services.items()
     }
-    return replace(old, revision=revision, services=services)
+    flags = {
+        name: flag
+        if failed.flags.get(name) is flag
+        else replace(flag, running=replace(flag.running, revision=revision))
+        for name, flag in old.flags.items()
+    }
+    return replace(old, revision=revision, services=services, flags=flags)
 
 
 def _again(service: ServiceState, revision: int) -> ServiceState:
@@ -116,11 +124,17 @@ def _again(service: ServiceState, revision: int) -> ServiceState:
 
 
 def _services(command: Command, state: State) -> str:
-    """Which service a command is about; that of a release alone, those of the release."""
+    """What a command is about: a service, a flag; that of a release alone, the services of the release."""
     release = state.releases.get(getattr(command, "release", None) or 0)
-    return getattr(command, "service", None) or (", ".join(release.services) if release is not None else "")
+    return _about(command) or (", ".join(release.services) if release is not None else "")
 
 
 def _audit(command: Command, via: str, at: float, revision: int | None, outcome: str, detail: str) -> Audit:
-    service = getattr(command, "service", None) or ""  # commands of one service name it so
-    return Audit(at, command.actor, via, action(command), service, revision, outcome, detail[:DETAIL])
+    return Audit(at, command.actor, via, action(command), _about(command), revision, outcome, detail[:DETAIL])
+
+
+def _about(command: Command) -> str:
+    """The one service or flag that a command names; empty where it names none, or several."""
+    if isinstance(command, _OF_A_FLAG):
+        return f"flag {command.name}"
+    return getattr(command, "service", None) or ""  # commands of one service name it so

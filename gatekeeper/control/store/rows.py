@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from gatekeeper.core.flags.model import FlagState
 from gatekeeper.core.model import Pending, Release, Releasing, Running, ServiceState, Settings, State, Weights
 from gatekeeper.core.release.model import ReleaseState
 
@@ -30,6 +31,7 @@ class Audit:
 
     ``via`` is how the actor was known: ``uid 1000``, ``token``, ``signal``, ``gatekeeper``. ``outcome`` is ``done``,
     ``unchanged`` (it was so already), ``refused`` or ``undone``; ``revision`` the one it made, if it made one.
+    ``service`` is what it is about, for a flag ``flag NAME``.
     ``detail`` is the note of what was done, the reason of what was not. ``at`` is wall seconds; ``id`` grows.
     """
 
@@ -90,6 +92,8 @@ class Delta:
     releases: Mapping[int, Release] = field(default_factory=dict)
     left: tuple[int, ...] = ()
     """Releases that are no part of the state any more."""
+    flags: Mapping[str, FlagState | None] = field(default_factory=dict)
+    """Those that changed; None = gone."""
 
     @classmethod
     def between(cls, old: State | None, new: State) -> "Delta":
@@ -121,12 +125,20 @@ class Delta:
             pending=None if (old.pending if old is not None else ()) == new.pending else new.pending,
             releases=releases,
             left=left,
+            flags=_flags(old.flags if old is not None else {}, new.flags),
         )
 
 
 def _defined(service: ServiceState) -> tuple[object, ...]:
     running = service.running
     return service.definition, running.deployed, running.retired, running.promoted
+
+
+def _flags(old: Mapping[str, FlagState], new: Mapping[str, FlagState]) -> dict[str, FlagState | None]:
+    if old is new:
+        return {}
+    changed = {name: each for name, each in new.items() if each is not old.get(name) and each != old.get(name)}
+    return {**changed, **dict.fromkeys(name for name in old if name not in new)}
 
 
 def _releases(old: Mapping[int, Release], new: Mapping[int, Release]) -> tuple[dict[int, Release], tuple[int, ...]]:
@@ -182,8 +194,19 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagHeld:
+    """What a revision made of a flag."""
+
+    weights: Weights
+    on: bool
+    killed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
-    """One row of the history. ``weights`` are the splits it set, by service."""
+    """One row of the history. ``weights`` are the splits it set, by service; ``flags`` those that it changed (None:
+    gone).
+    """
 
     revision: int
     at: float
@@ -192,6 +215,7 @@ class Revision:
     note: str
     changes: list[Document]
     weights: dict[str, Weights]
+    flags: dict[str, FlagHeld | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

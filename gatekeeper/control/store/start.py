@@ -16,6 +16,7 @@ from gatekeeper.core import codec
 from gatekeeper.core import split as splits
 from gatekeeper.core.command import initial_state
 from gatekeeper.core.difference import compare
+from gatekeeper.core.flags.running import check_flags
 from gatekeeper.core.model import Definition, State
 
 _ACTOR = "gatekeeper"
@@ -65,6 +66,7 @@ def _record(stored: Stored, state: State, notes: list[str], file: str, now: floa
 
 
 def _check(state: State) -> None:
+    check_flags(state.flags)
     for name, service in state.services.items():
         try:
             for split in (service.running.split, *service.running.rules.values()):

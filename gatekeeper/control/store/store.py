@@ -157,10 +157,16 @@ class Store:
         return await self._read(lambda history: history.weights_at(service, revision))
 
     async def revisions(
-        self, *, before: int | None = None, after: int = 0, service: str | None = None, limit: int = 100
+        self,
+        *,
+        before: int | None = None,
+        after: int = 0,
+        service: str | None = None,
+        flag: str | None = None,
+        limit: int = 100,
     ) -> list[Revision]:
         """The newest first, ``after`` < revision < ``before``, at most ``limit`` (capped at PAGE)."""
-        return await self._read(lambda history: history.revisions(before, after, service, limit))
+        return await self._read(lambda history: history.revisions(before, after, service, flag, limit))
 
     async def events(self, *, after: int = 0, up_to: int | None = None, limit: int = PAGE) -> list[Event]:
         """The oldest first, ``after`` < id <= ``up_to``, at most ``limit`` (capped at PAGE)."""

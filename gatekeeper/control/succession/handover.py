@@ -246,14 +246,20 @@ class Predecessor:
             return False
         return True
 
-    async def reports(self, tell: Callable[[Mapping[str, Any]], None]) -> None:
-        """Tell what happens to the other program in its last moments, until it is gone."""
+    async def reports(
+        self, tell: Callable[[Mapping[str, Any]], None], counted: Callable[[Any], None] = lambda _: None
+    ) -> None:
+        """Tell what happens to the other program in its last moments, until it is gone, and what it ``counted`` of
+        flags after it had handed over.
+        """
         assert self._relay is not None  # noqa: S101 - inherit comes first
         with contextlib.suppress(RelayError):
             while True:
                 message = await self._relay.receive()
                 if message["type"] == "event" and isinstance(message.get("event"), dict):
                     tell(message["event"])
+                elif message["type"] == "flags":
+                    counted(message.get("of"))
 
     def fail(self, reason: str) -> None:
         """Say why this program cannot take over. For the moments before and after the event loop, too."""

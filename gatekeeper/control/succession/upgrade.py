@@ -27,7 +27,7 @@ from gatekeeper.control.controller import Controller
 from gatekeeper.control.feed import Feed
 from gatekeeper.control.fleet.pace import DrainReport
 from gatekeeper.control.gate import Gate
-from gatekeeper.control.judging.judging import Judging
+from gatekeeper.control.releases.office import Office
 from gatekeeper.control.store.migrate import SCHEMA_VERSION
 from gatekeeper.control.store.store import Store, StoreError
 from gatekeeper.control.succession.handover import HandoverError, Successor, own_command
@@ -60,7 +60,7 @@ class Upgrade:
         store: Store,
         feed: Feed,
         gate: Gate,
-        judging: Judging,
+        office: Office,
         environment: Callable[[], Mapping[str, str]] = lambda: os.environ,
         command: Sequence[str] | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class Upgrade:
         self._store = store
         self._feed = feed
         self._gate = gate
-        self._judging = judging
+        self._office = office
         self._environment = environment
         self._command = command
         self._again: asyncio.Task[None] | None = None
@@ -106,6 +106,8 @@ class Upgrade:
             "cut": report.cut,
             "workers_killed": report.killed,
         }
+        if report.counted:
+            await heir.successor.send({"type": "flags", "of": report.counted})
         if not await heir.successor.send({"type": "event", "event": event}):
             self._feed.tell(event)
         heir.successor.forget()
@@ -123,7 +125,7 @@ class Upgrade:
         copy: Path | None = None
         await self._admin.pause("a new program takes over; reconnect with Last-Event-ID")
         await self._controller.pause()
-        await self._judging.pause()
+        await self._office.pause()
         self._gate.set_aside()
         await self._feed.pause()
         try:
@@ -171,7 +173,7 @@ class Upgrade:
             await self._reclaim(file, why)
         await self._gate.take_back(successor.state_path)
         self._controller.resume()
-        await self._judging.resume()
+        await self._office.resume()
         await self._admin.resume()
 
     async def _reopen(self, copy: Path | None) -> None:

@@ -84,7 +84,7 @@ def frozen(
 def text(at: float, zone: str, offset: Offset) -> str:
     """``Tue 2026-12-01 06:00 Europe/Berlin``, with the seconds (``06:00:30``) where there are some."""
     day, second = divmod(int(at + offset(zone, at)), DAY)
-    year, month, date = _civil(day)
+    year, month, date = civil(day)
     clock = _clock(second // 60) + (f":{second % 60:02}" if second % 60 else "")
     return f"{_DAYS[(day + 3) % 7]} {year:04}-{month:02}-{date:02} {clock} {zone}"
 
@@ -145,7 +145,7 @@ def _end(freeze: Freeze, at: float, offset: Offset) -> float | None:
     return min(ends, default=None)
 
 
-def _civil(day: int) -> tuple[int, int, int]:
+def civil(day: int) -> tuple[int, int, int]:
     """Year, month and day of the month; ``day`` 0 is 1970-01-01. Counted in years that begin in March, so that the
     leap day is the last.
     """

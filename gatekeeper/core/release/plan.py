@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from gatekeeper.core.judge.analysis import Analysis
+from gatekeeper.core.shadow.model import Mirror
 
 
 class OnFail(StrEnum):
@@ -46,12 +47,27 @@ class ReleasedInCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class MirrorCheck:
+    """Users' requests are copied to the candidate for ``seconds``; at least ``at_least`` answers must be compared.
+
+    ``mirror`` is to nobody: the release says to whom. ``max_different`` is the part (0..1) of the answers that may
+    differ, or be missing.
+    """
+
+    mirror: Mirror
+    seconds: float = 600.0
+    max_different: float = 0.001
+    at_least: int = 100
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
-    """Exactly one of the three is set."""
+    """Exactly one of the four is set."""
 
     http: HttpCheck | None = None
     command: CommandCheck | None = None
     released_in: ReleasedInCheck | None = None
+    mirror: MirrorCheck | None = None
 
     @property
     def name(self) -> str:
@@ -62,6 +78,8 @@ class Check:
             return f"command {' '.join(self.command.run)}"
         if self.released_in is not None:
             return f"released_in {self.released_in.url} {self.released_in.service}"
+        if self.mirror is not None:
+            return f"mirror {self.mirror.mirror.percent:g} %"
         return "nothing"
 
 

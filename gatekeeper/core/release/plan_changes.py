@@ -1,13 +1,14 @@
 """What differs between two plans, key by key, in the words of the file."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any, Final
 
 from gatekeeper.core.codec import dump
 from gatekeeper.core.judge.analysis import Analysis, Query
 from gatekeeper.core.outcome import Change, number
-from gatekeeper.core.release.plan import Check, Plan, Step
+from gatekeeper.core.release.plan import Check, MirrorCheck, Plan, Step
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -65,7 +66,21 @@ def _of_step(step: Step) -> dict[str, Any]:
 
 
 def _checks(checks: Iterable[Check]) -> list[Any] | None:
-    return [_said(dump(check)) for check in checks] or None
+    return [_said({**dump(check), "mirror": _mirror(check.mirror)}) for check in checks] or None
+
+
+def _mirror(check: MirrorCheck | None) -> dict[str, Any] | None:
+    """As the file has it: to whom it mirrors says the release."""
+    if check is None:
+        return None
+    copies: dict[str, Any] = dump(check.mirror)
+    del copies["to"]
+    return {
+        **copies,
+        "for": check.seconds,
+        "max_different": number(Decimal(f"{100 * check.max_different:.9g}")),
+        "at_least": check.at_least,
+    }
 
 
 def _said(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -158,6 +158,7 @@ export const NONE = { missing: { message: "It was never released." } };
 export const where = {
   status: "v1/status",
   plans: "v1/plans",
+  flags: "v1/flags",
   service: (name) => `v1/${path("services", name)}`,
   /** The last release; null if there never was one, which is nothing to ask for in vain. */
   last: (name) => async () => {
@@ -165,5 +166,6 @@ export const where = {
     return releases.length > 0 ? get(where.release(name, releases[0].id)) : NONE;
   },
   release: (name, id) => `v1/${path("services", name, "releases", id)}`,
+  shadow: (name) => `v1/${path("services", name, "shadow")}`,
   releases: (name) => `v1/${path("services", name, "releases")}?limit=50`,
 };

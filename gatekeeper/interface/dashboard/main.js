@@ -8,6 +8,7 @@ import { frame, notices, Speaker } from "./parts/frame.js";
 import { session } from "./session.js";
 import { h, morph } from "./text.js";
 import { documents, history } from "./views/history.js";
+import { flags } from "./views/flags.js";
 import { release } from "./views/release.js";
 import { service } from "./views/service.js";
 import { services } from "./views/services.js";
@@ -25,6 +26,7 @@ let waiting = false;
 function route() {
   const parts = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
   const [first, name, what, id] = parts;
+  if (first === "flags") return { key: "flags", view: flags, title: "Flags", documents: { status: where.status, flags: where.flags } };
   if (first !== "services" || !name) return { key: "services", view: services, title: "Services", documents: { status: where.status } };
   const needed = { status: where.status, service: where.service(name), release: where.last(name) };
   if (what === "releases" && id) {
@@ -33,7 +35,7 @@ function route() {
   if (what === "history") {
     return { key: `${name}/history`, view: history, name, title: `History of ${name}`, documents: { ...needed, ...documents(name), releases: where.releases(name) } };
   }
-  return { key: name, view: service, name, title: name, documents: needed };
+  return { key: name, view: service, name, title: name, documents: { ...needed, shadow: where.shadow(name) } };
 }
 
 function decoded(text) {

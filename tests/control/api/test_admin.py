@@ -308,7 +308,7 @@ async def test_explain_follows_hosts_and_prefixes(world, api, definition_of, mad
 def test_the_document_names_every_endpoint_with_its_role_and_every_code(world):
     text = (ROOT / "docs" / "admin-api.md").read_text()
     for operation in operations(world.parts):
-        names = {"service": "S", "version": "V", "revision": "N", "release": "ID", "path": "PATH"}
+        names = {"service": "S", "version": "V", "revision": "N", "release": "ID", "path": "PATH", "flag": "F"}
         path = operation.path.format_map(names)
         role = operation.role.value if operation.role is not None else "everybody"
         row = f"| `{operation.method} {path}` | {role} |"

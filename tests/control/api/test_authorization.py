@@ -23,6 +23,7 @@ from gatekeeper.control.api.tokens import Tokens
 from gatekeeper.core.command import Deploy, Drain
 from gatekeeper.core.model import Backend, Role, User, Version
 from tests.control.conftest import Api, World
+from tests.control.flagged import NAME, a_flag, another_share
 from tests.control.judged import judge
 from tests.control.released import ASKING, back_to_blue, begin, with_plans
 
@@ -73,12 +74,24 @@ TABLE = {
     ("GET", "/v1/services"): VIEWERS,
     ("GET", "/v1/services/{service}"): VIEWERS,
     ("GET", "/v1/services/{service}/versions/{version}"): VIEWERS,
+    ("GET", "/v1/services/{service}/shadow"): VIEWERS,
+    ("POST", "/v1/services/{service}/shadow/reset"): OPERATORS,
     ("GET", "/v1/revisions"): VIEWERS,
     ("GET", "/v1/revisions/{revision}"): VIEWERS,
     ("GET", "/v1/audit"): OPERATORS,
     ("GET", "/v1/events"): VIEWERS,
     ("POST", "/v1/explain"): VIEWERS,
     ("GET", "/v1/plans"): VIEWERS,
+    ("GET", "/v1/flags"): VIEWERS,
+    ("GET", "/v1/flags/{flag}"): VIEWERS,
+    ("GET", "/v1/flags/{flag}/history"): VIEWERS,
+    ("PUT", "/v1/flags/{flag}"): OPERATORS,
+    ("POST", "/v1/flags/{flag}/on"): OPERATORS,
+    ("POST", "/v1/flags/{flag}/off"): OPERATORS,
+    ("POST", "/v1/flags/{flag}/rollback"): OPERATORS,
+    ("DELETE", "/v1/flags/{flag}"): OPERATORS,
+    ("POST", "/ofrep/v1/evaluate/flags"): VIEWERS,
+    ("POST", "/ofrep/v1/evaluate/flags/{flag}"): VIEWERS,
     ("GET", "/v1/releases"): VIEWERS,
     ("GET", "/v1/services/{service}/releases"): VIEWERS,
     ("GET", "/v1/services/{service}/releases/{release}"): VIEWERS,
@@ -114,6 +127,8 @@ BODIES = {
     "issue_pass": {"versions": ["green"]},
     "put_config": {"shop": ["blue", "green"], "cart": ["v1", "v2"]},
     "explain": {"service": "shop"},
+    "set_flag": {"percent": 5},
+    "evaluate_flag": {"context": {"targetingKey": "anna"}},
     "deploy": {"backends": ["http://127.0.0.1:9009"]},
     "prune_history": {"before": 1},
     "start_release": {"to": "green", "plan": "ramp"},
@@ -157,6 +172,10 @@ BEFORE: dict[str, Callable[[World], Awaitable[object]]] = {
     "verify": back_to_blue,
     **dict.fromkeys(("release", "release_report", "release_verdict", "approve_release", "reject_release"), asking),
     "release_seconds": judged,
+    **dict.fromkeys(
+        ("flag", "flag_history", "remove_flag", "switch_flag_on", "switch_flag_off", "evaluate_flag"), a_flag
+    ),
+    **dict.fromkeys(("set_flag", "rollback_flag"), another_share),
     **dict.fromkeys((f"{verb}_release" for verb in ("pause", "resume", "skip", "promote", "abort")), begin),
 }
 
@@ -283,7 +302,7 @@ async def test_each_endpoint_answers_whom_it_should_and_nobody_else(door, endpoi
     (operation,) = [each for each in operations(world.parts) if (each.method, each.path) == endpoint]
     version = "green" if operation.name == "deploy" else "spare"
     with_plans(world)
-    path = operation.path.format(service="shop", version=version, revision=1, release="last", path="main.js")
+    path = operation.path.format(service="shop", version=version, revision=1, release="last", path="main.js", flag=NAME)
     path += "?follow=0" if operation.streams else ""
     for who, expected in TABLE[endpoint].items():
         if who.startswith("other uid") and os.geteuid() != 0:
@@ -293,8 +312,11 @@ async def test_each_endpoint_answers_whom_it_should_and_nobody_else(door, endpoi
         status, document, headers = await door(who, operation.method, path, BODIES.get(operation.name))
         assert status == expected, (who, document)
         if status in (401, 403):
-            assert document["status"] == status
-            assert document["allowed"]
+            if operation.refusal is None:
+                assert document["status"] == status
+                assert document["allowed"]
+            else:
+                operation.refusal.model_validate(document)
             assert ("WWW-Authenticate" in headers) == (status == 401)
             assert world.controller.state.revision == before.revision, "who is turned away changes nothing"
 

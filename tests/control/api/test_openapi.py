@@ -10,19 +10,31 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel
 
-from gatekeeper.control.api import answers, bodies, codes, release_answers, release_bodies, verdict_answers
+from gatekeeper.control.api import (
+    answers,
+    bodies,
+    codes,
+    flag_answers,
+    flag_bodies,
+    past_answers,
+    release_answers,
+    release_bodies,
+    verdict_answers,
+)
 from gatekeeper.control.api.answers import Problem
 from gatekeeper.control.api.openapi import document
 from gatekeeper.control.api.routes import operations
 from gatekeeper.control.dashboard import answers as dashboard_answers
 from gatekeeper.core.command import Deploy
 from gatekeeper.core.model import Backend, Role, User, Version
+from tests.control.flagged import NAME, another_share, no_flag
 from tests.control.judged import judge
 from tests.control.released import ASKING, FULL, RAMP, back_to_blue, begin, checked, with_plans
 
 ROOT = Path(__file__).parents[3]
 SHOP = "/v1/services/shop"
 SPLIT = f"{SHOP}/split"
+MODELS = (answers, bodies, flag_answers, flag_bodies, past_answers, release_answers, release_bodies, verdict_answers)
 
 
 @pytest.fixture
@@ -88,12 +100,16 @@ def test_every_operation_has_an_id_of_its_own_its_role_and_all_that_is_in_its_pa
     assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
 
 
+ASKING_ONLY = ("explain", "verify", "reset_shadow", "sign_in", "sign_out", "evaluate_flag", "evaluate_flags")
+"""What is not a GET and changes no state."""
+
+
 def test_every_write_tells_of_its_conditions_and_no_look_does(described, table):
     for each in table:
         told = operation_of(described, each)
         names = {one["name"] for one in told["parameters"]}
         assert {"If-Match", "Idempotency-Key"} <= names if each.writes else not {"If-Match"} & names
-        assert each.writes == (each.method != "GET" and each.name not in ("explain", "verify", "sign_in", "sign_out"))
+        assert each.writes == (each.method != "GET" and each.name not in ASKING_ONLY)
         headers = told["responses"]["200" if each.answer is not None else "204"].get("headers", {})
         assert ("Idempotency-Replayed" in headers) == each.writes
         if each.commands and each.writes:
@@ -106,7 +122,10 @@ def test_every_status_names_its_codes_and_what_they_mean(described, table):
         told = operation_of(described, each)
         for status, names in codes.by_status(each.problems).items():
             response = told["responses"][str(status)]
-            assert response["content"]["application/problem+json"]["schema"] == {"$ref": "#/components/schemas/Problem"}
+            media, model = "application/problem+json", "Problem"
+            if each.refusal is not None:
+                media, model = "application/json", each.refusal.__name__
+            assert response["content"] == {media: {"schema": {"$ref": f"#/components/schemas/{model}"}}}
             for name in names:
                 assert f"`{name}`: {codes.CODES[name].meaning}" in response["description"]
 
@@ -121,7 +140,7 @@ def test_what_is_sent_is_closed_and_what_is_got_is_open(described):
 def test_every_model_of_a_body_and_an_answer_is_in_it(described):
     """A model that no operation uses would be a promise nobody keeps."""
     apart = {"Answer", "Body"}
-    for module in (answers, bodies, dashboard_answers, release_answers, release_bodies, verdict_answers):
+    for module in (*MODELS, dashboard_answers):
         for name, model in vars(module).items():
             mine = isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
             if mine and name not in apart and "[" not in name and not name.startswith("_"):
@@ -136,6 +155,7 @@ async def everything_there(world):
     await world.controller.submit(world.split(blue=60, green=40))
     spare = Version("spare", (Backend("http://127.0.0.1:9009"),), build="b1")
     await world.controller.submit(Deploy(actor="anna", service="shop", version=spare, note="a spare one"))
+    await another_share(world)
 
 
 REQUESTS = {
@@ -153,6 +173,16 @@ REQUESTS = {
     "issue_pass": [("", {"versions": ["green"]})],
     "restore": [("?service=shop", None)],
     "confirm": [],
+    "set_flag": [
+        ("?new=1", {"percent": 5}),
+        ("", {"percent": 30, "when": {"header": {"X-Country": "DE"}}, "schedule": {"off": "2030-01-01T00:00Z"}}),
+        ("?dry_run=1", {"on": False, "description": None}),
+        ("?confirm_within=1m", {"percent": 2}),
+    ],
+    "switch_flag_on": [("", {"reason": "why"})],
+    "switch_flag_off": [("", None), ("?dry_run=1", {"kill": True, "reason": "it burns"})],
+    "evaluate_flag": [("", {"context": {"targetingKey": "anna"}})],
+    "evaluate_flags": [("", {"context": {"targetingKey": "anna"}}), ("", None)],
     "verify": [("", {"version": "green", "plan": "checked"})],
     "start_release": [("", {"to": "spare", "plan": "full"}), ("?dry_run=1", {"to": "spare", "note": "x"})],
     "approve_release": [("", {"reason": "fine"})],
@@ -195,9 +225,13 @@ async def test_real_answers_are_what_the_document_says(world, api, described, ta
             await back_to_blue(world)
             await everything_there(world)
             await released(world, each.name)
+            if query == "?new=1":
+                await no_flag(world)
             revision = world.controller.state.revision
             path = (
-                each.path.format(service="shop", version="spare", revision=revision, release="last", path="main.js")
+                each.path.format(
+                    service="shop", version="spare", revision=revision, release="last", path="main.js", flag=NAME
+                )
                 + query
             )
             key = {"Idempotency-Key": f"{each.name}{query}"} if each.writes else {}
@@ -234,7 +268,7 @@ def check(operation, found, headers, components):
     operation.answer.model_validate(found)  # forbids what it does not know
     schema = {"$ref": f"#/components/schemas/{operation.answer.__name__}", "components": components}
     jsonschema_rs.Draft202012Validator(schema).validate(found)
-    assert ("ETag" in headers) == operation.tags
+    assert ("ETag" in headers) == (operation.tags or operation.revalidates)
 
 
 @pytest.mark.parametrize(
@@ -260,6 +294,13 @@ def check(operation, found, headers, components):
         ("POST", f"{SHOP}/releases", {"json": {"to": "green", "at": "2030-01-01T00:00"}}, 422),
         ("POST", f"{SHOP}/releases/7/pause", {}, 404),
         ("POST", f"{SHOP}/verify", {"json": {"version": "green"}}, 409),
+        ("GET", "/v1/flags/none", {}, 404),
+        ("GET", "/v1/flags/none/history", {}, 404),
+        ("PUT", "/v1/flags/none", {"json": {"percent": 5}}, 404),
+        ("PUT", "/v1/flags/new?new=1", {"json": {"percent": 500, "onn": True}}, 422),
+        ("POST", "/v1/flags/none/on", {}, 404),
+        ("POST", "/v1/flags/none/off", {"json": {"kil": True}}, 422),
+        ("DELETE", "/v1/flags/none", {}, 404),
     ],
 )
 async def test_real_refusals_are_what_the_document_says(api, described, table, method, path, more, status):

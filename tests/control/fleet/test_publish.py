@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatekeeper.control.fleet import publish
-from gatekeeper.core import codec
+from gatekeeper.core.flags.model import FlagUndo, Made
 from gatekeeper.core.model import Backend, Limits, Running, Service, ServiceState, Settings, Split, State, Version
+from gatekeeper.dataplane.merging import merge
+from tests.control.kept import flag
 
 names = st.sampled_from(["shop", "cart", "search"])
+flag_names = st.sampled_from(["banner", "theme"])
 settings = st.sampled_from([Settings(), Settings(limits=Limits(body=1024))])
 
 
@@ -24,7 +27,11 @@ def service_state(name, blue):
 @st.composite
 def states(draw, revision):
     services = {name: service_state(name, draw(st.sampled_from([0, 50, 100]))) for name in draw(st.sets(names))}
-    return State(revision, draw(settings), services)
+    flags = {
+        name: flag(name, draw(st.sampled_from([0, 10, 100])), owner=draw(st.sampled_from(["", "web"])))
+        for name in draw(st.sets(flag_names))
+    }
+    return State(revision, draw(settings), services, flags=flags)
 
 
 def slots(state):
@@ -36,24 +43,14 @@ def received(message):
     return json.loads(json.dumps(message))
 
 
-def merged(services, message):
-    for name, entry in message["services"].items():
-        if entry is None:
-            del services[name]
-        else:
-            kept = {} if "definition" in entry["state"] else {"definition": codec.dump(services[name].definition)}
-            services[name] = codec.load(ServiceState, entry["state"] | kept)
-    return services
-
-
 @given(states(1), states(2))
 def test_the_whole_and_then_the_difference_make_the_new_state(old, new):
     first = received(publish.whole(old, slots(old)))
     second = received(publish.changes(old, new, slots(new)))
     assert (first["base"], second["base"], second["revision"]) == (None, 1, 2)
-    assert merged(merged({}, first), second) == new.services
-    settled = second["settings"] if second["settings"] is not None else first["settings"]
-    assert codec.load(Settings, settled) == new.settings
+    have, places = merge(first, None, {})
+    assert (have, places) == (old, slots(old))
+    assert merge(second, have, places) == (new, slots(new))
 
 
 def test_a_change_of_one_split_costs_one_service():
@@ -70,7 +67,25 @@ def test_a_change_of_one_split_does_not_send_the_definition_again():
     running = service_state("shop", 90).running
     new = State(2, old.settings, {"shop": replace(old.services["shop"], running=running)})
     assert list(publish.changes(old, new, slots(new))["services"]["shop"]["state"]) == ["running"]
-    assert merged(old.services, received(publish.changes(old, new, slots(new)))) == new.services
+    assert merge(received(publish.changes(old, new, slots(new))), old, slots(old))[0] == new
+
+
+def test_a_flip_of_a_flag_sends_that_flag_alone_and_not_its_definition():
+    flags = {f"f{n}": flag(f"f{n}") for n in range(50)}
+    old = State(1, Settings(), {"shop": service_state("shop", 100)}, flags=flags)
+    flipped = replace(flags["f7"], running=replace(flags["f7"].running, on=False))
+    new = replace(old, revision=2, flags=flags | {"f7": flipped})
+    message = publish.changes(old, new, slots(new))
+    assert (message["services"], list(message["flags"]), list(message["flags"]["f7"])) == ({}, ["f7"], ["running"])
+    assert merge(received(message), old, slots(old))[0] == new
+
+
+def test_what_only_commands_read_of_a_flag_is_not_sent():
+    made = flag("f")
+    undo = (FlagUndo(1, made.running.split.weights, on=True, definition=made.definition),) * 10
+    long = replace(made, running=replace(made.running, undo=undo, made=Made(made.definition)))
+    message = publish.whole(State(1, Settings(), {}, flags={"f": long}), {})
+    assert merge(received(message), None, {})[0].flags == {"f": made}
 
 
 def test_the_union_of_two_pictures_keeps_the_old_and_believes_the_new():

@@ -355,20 +355,23 @@ async def test_workers_are_told_how_long_backends_have_been_warming_up_when_they
         assert [m["warm"]["shop"]["blue"]["a"] for m in messages(log, "backends")] == [0.0, 1.0, 2.0]
 
 
-async def test_what_is_to_be_recorded_for_judges_reaches_all_workers_and_each_new_one(tmp_path):
-    log, case = tmp_path / "log", {"release": 7, "service": "shop"}
+@pytest.mark.parametrize(("told", "name"), [("judge", "cases"), ("mirror", "checks")])
+async def test_what_holds_beside_the_state_reaches_all_workers_and_each_new_one(tmp_path, told, name):
+    """What is to be recorded for judges, and what is to be mirrored for checks."""
+    log, case = tmp_path / "log", ["shop", 7]
     async with fleet_of(2, log=str(log)) as fleet:
-        fleet.judge([case])
-        await until(lambda: len(messages(log, "judge")) == 2)
+        tell = getattr(fleet, told)
+        tell([case])
+        await until(lambda: len(messages(log, told)) == 2)
         os.kill(fleet.pids[0], signal.SIGKILL)
-        await until(lambda: len(messages(log, "judge")) == 3)
-        fleet.judge([])
-        await until(lambda: len(messages(log, "judge")) == 5)
-        assert [each["cases"] for each in messages(log, "judge")] == [[case]] * 3 + [[]] * 2
+        await until(lambda: len(messages(log, told)) == 3)
+        tell([])
+        await until(lambda: len(messages(log, told)) == 5)
+        assert [each[name] for each in messages(log, told)] == [[case]] * 3 + [[]] * 2
         # A service that a worker does not know yet would not be recorded by it.
-        [first] = [m["worker"] for m in messages(log, "judge")][2:3]
+        [first] = [m["worker"] for m in messages(log, told)][2:3]
         order = [m["type"] for m in map(json.loads, log.read_text().splitlines()) if m["worker"] == first]
-        assert order.index("state", order.index("judge")) < len(order) - order[::-1].index("judge")
+        assert order.index("state", order.index(told)) < len(order) - order[::-1].index(told)
 
 
 async def test_what_workers_recorded_comes_with_their_pid():

@@ -10,8 +10,10 @@ from gatekeeper.clock import ManualClock
 from gatekeeper.control.health.probe import probe_http
 from gatekeeper.control.releases.candidate import Candidate
 from gatekeeper.control.releases.checks import ASKED, Examiner
+from gatekeeper.control.releases.finding import Finding
 from gatekeeper.core.model import Backend, BackendTls, HealthCheck, Service, Settings, Version
-from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck, ReleasedInCheck
+from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck, MirrorCheck, ReleasedInCheck
+from gatekeeper.core.shadow.model import Mirror
 
 GREEN = Version("green", (Backend("http://app:9001"), Backend("http://10.0.0.1:9002")), tls=BackendTls(server_name="x"))
 SHOP = Service("shop", {"green": GREEN}, "green", {})
@@ -137,3 +139,16 @@ async def test_released_in_asks_for_the_build_of_the_candidate(examiner, free_po
 
 async def test_a_check_of_nothing_does_not_pass(examiner):
     assert not (await examiner.look(Check(), CANDIDATE)).passed
+
+
+async def test_a_mirror_check_is_made_by_who_sees_to_copies_and_fails_where_nobody_does(examiner):
+    check, asked = MirrorCheck(Mirror("", 5.0)), []
+
+    async def mirrored(*what):
+        asked.append(what)
+        return Finding(passed=True, text="0 of 100 answers differ")
+
+    assert not (await examiner.look(Check(mirror=check), CANDIDATE)).passed
+    examiner.mirrored = mirrored
+    assert (await examiner.look(Check(mirror=check), CANDIDATE)).passed
+    assert asked == [(check, CANDIDATE)]

@@ -13,6 +13,7 @@ from gatekeeper.core.command import Reload
 from gatekeeper.core.model import Releasing
 from gatekeeper.core.release.commands import StartRelease
 from gatekeeper.core.release.plan import Check, CommandCheck, HttpCheck, Notify, Plan, Step
+from gatekeeper.telemetry.shadowed import Shadowed
 
 
 class Gate:
@@ -23,6 +24,7 @@ class Gate:
         self.monitor = self
         self.fleet = self
         self.recorded = None
+        self.shadowed = Shadowed()
         self.count = 0
         self.hold = None
 

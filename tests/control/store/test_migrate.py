@@ -204,7 +204,7 @@ def test_a_file_of_a_newer_schema_is_refused_before_any_migration(old):
     with closing(sqlite3.connect(old)) as other:
         other.execute(f"PRAGMA user_version={migrate.SCHEMA_VERSION + 1}")
     before = old.read_bytes()
-    with pytest.raises(StoreError, match=r"written by a newer gatekeeper .schema 4; this one knows 3"):
+    with pytest.raises(StoreError, match=r"written by a newer gatekeeper .schema 5; this one knows 4"):
         Store.open(str(old))
     assert old.read_bytes() == before
 
@@ -219,22 +219,23 @@ def test_an_old_file_without_one_of_its_tables_is_refused_and_left_alone(old):
     assert old.read_bytes() == before
 
 
-# What was added since, by schema; never to be changed.
-SINCE_2 = """
-DROP TABLE judges
-"""
+# What each schema added; never to be changed.
+ADDED = {3: ("judges",), 4: ("flags", "flag_running")}
 
 
-async def test_a_file_of_schema_2_keeps_everything_and_gets_what_was_added(tmp_path):
+@pytest.mark.parametrize("version", [2, 3])
+async def test_a_file_of_a_later_schema_keeps_everything_and_gets_what_was_added(tmp_path, version):
     path = tmp_path / "state.db"
     Store.open(str(path)).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as made:
         whole = schema(path)
-        made.executescript(f"{SINCE_2}; PRAGMA user_version=2;")
+        added = [table for since in range(version + 1, migrate.SCHEMA_VERSION + 1) for table in ADDED[since]]
+        made.executescript(f"{''.join(f'DROP TABLE {table};' for table in added)} PRAGMA user_version={version};")
         made.executescript(f"BEGIN; {ROWS_1.replace('definition', 'file', 1)} COMMIT;")
     before = dump(path)
     with closing(Store.open(str(path))) as store:
         assert [row.revision for row in await store.revisions()] == [4, 3, 2, 1]
+        assert [row.flags for row in await store.revisions()] == [{}, {}, {}, {}]
         assert await store.judges(1) == []
     assert schema(path) == whole
-    assert [line for line in dump(path)[1:] if "judges" not in line] == before[1:]
+    assert [line for line in dump(path)[1:] if not any(table in line for table in ("flag", *added))] == before[1:]

@@ -57,7 +57,7 @@ def set_up(world, tmp_path):
             store=world.store,
             feed=world.feed,
             gate=Part("gate", log),
-            judging=Part("judging", log),
+            office=Part("office", log),
             environment=lambda: environment,
             command=[sys.executable, SCRIPT, *plan],
         )
@@ -69,7 +69,7 @@ def set_up(world, tmp_path):
 async def test_whoever_takes_over_finds_the_store_unlocked_and_everything_standing_still(set_up):
     parts = set_up("inherit", "open", "ready", "events")
     heir = await parts.upgrade.begin()
-    assert parts.log == ["admin pause", "judging pause", "gate set_aside", "gate estate"]
+    assert parts.log == ["admin pause", "office pause", "gate set_aside", "gate estate"]
     with pytest.raises(StoreError, match="was handed over"):
         await parts.world.store.revisions()
     waiting = asyncio.create_task(parts.world.controller.submit(parts.world.split(blue=1, green=1)))
@@ -85,7 +85,7 @@ async def test_a_failure_gives_everything_back(set_up, plan):
     parts = set_up(*plan)
     before = parts.world.controller.state
     assert await parts.upgrade.begin() is None
-    assert parts.log[-3:] == (["gate take_back", "judging resume", "admin resume"] if len(plan) > 1 else [])
+    assert parts.log[-3:] == (["gate take_back", "office resume", "admin resume"] if len(plan) > 1 else [])
     assert parts.world.controller.state is before
     await parts.world.controller.submit(parts.world.split(blue=1, green=1))
     assert parts.world.disk()[0] == before.revision + 1
@@ -104,7 +104,7 @@ async def test_being_stopped_in_the_middle_gives_everything_back_too(set_up):
     beginning.cancel()
     with pytest.raises(asyncio.CancelledError):
         await beginning
-    assert parts.log[-3:] == ["gate take_back", "judging resume", "admin resume"]
+    assert parts.log[-3:] == ["gate take_back", "office resume", "admin resume"]
     await parts.world.controller.submit(parts.world.split(blue=1, green=1))
 
 

@@ -10,7 +10,10 @@ export function frame(top, { facts, page, at, leave }) {
   const { who } = session;
   morph(top,
     h("a", { class: "brand", href: "#/" }, h("span", { class: "mark", "aria-hidden": "true" }), "Gatekeeper"),
-    who && at?.name && h("nav", { "aria-label": "Where you are" }, h("a", { href: "#/" }, "Services"), h("span", { "aria-hidden": "true" }, "›"), h("a", { href: `#/services/${encodeURIComponent(at.name)}` }, at.name)),
+    who && h("nav", { "aria-label": "Where you are" },
+      h("a", { href: "#/", "aria-current": at?.key === "services" && "page" }, "Services"),
+      at?.name && [h("span", { "aria-hidden": "true" }, "›"), h("a", { href: `#/services/${encodeURIComponent(at.name)}` }, at.name)],
+      h("a", { href: "#/flags", class: "apart", "aria-current": at?.key === "flags" && "page" }, "Flags")),
     who && h("div", { class: "standing" },
       h("span", { class: `stream ${page.standing}` }, STANDING[page.standing]),
       facts.revision !== null && h("span", { class: "revision" }, `revision ${facts.revision}`),
@@ -27,6 +30,9 @@ export function notices(place, { facts, page }) {
   }
   if (page.trouble) lines.push(h("p", { class: "alarm", "data-key": "trouble" }, free(page.trouble)));
   lines.push(...problems.map((line) => h("p", { class: "alarm", "data-key": `problem ${line}` }, free(line))));
+  for (const flag of status?.flags?.overdue ?? []) {
+    lines.push(h("p", { class: "notice", "data-key": `overdue ${flag.name}` }, h("strong", null, `Flag ${flag.name} is overdue: `), `it was to be gone by ${flag.expires}`, flag.owner && [" (", free(flag.owner), ")"], "."));
+  }
   for (const one of status?.pending ?? []) {
     lines.push(h("p", { class: "notice", "data-key": `pending ${one.revision}` }, h("strong", null, `Revision ${one.revision} undoes itself at ${moment(one.deadline, facts.now)}`), " unless it is confirmed: ", h("code", null, `gatekeeper confirm ${one.revision}`)));
   }

@@ -3,6 +3,7 @@
 import { acts, again, back, tools } from "../acts/buttons.js";
 import { moment, words } from "../format.js";
 import { COLUMNS, backends, bars, numbers, title } from "../parts/traffic.js";
+import { shadow } from "../parts/shadow.js";
 import { answers, timeline, waits } from "../parts/timeline.js";
 import { verdict } from "../parts/verdict.js";
 import { tone } from "../chart.js";
@@ -44,6 +45,7 @@ export function service({ facts, charts }) {
         release?.active && answers(release)),
       h("div", { class: "wide" },
         charts.elements(found),
+        shadow(facts.document("shadow"), now),
         events(facts.marks.get(found.name) ?? [], now),
         backends(found, now))),
   ];
