@@ -37,8 +37,11 @@ class Evaluations(Answer):
 
 
 def request_schema() -> dict[str, Any]:
-    """JSON Schema of what is sent. Open: a context may hold whatever an application knows."""
-    texts = {"type": "object", "additionalProperties": {"type": "string"}}
+    """JSON Schema of what is sent. Open: a context may hold whatever an application knows. null is as if left out: some
+    clients write what they do not know so.
+    """
+    text = {"type": ["string", "null"]}
+    texts = {"type": ["object", "null"], "additionalProperties": {"type": "string"}}
     return {
         "type": "object",
         "properties": {
@@ -46,8 +49,8 @@ def request_schema() -> dict[str, Any]:
                 "type": "object",
                 "description": "Who is asked for. Other texts are headers to a flag's conditions.",
                 "properties": {
-                    "targetingKey": {"type": "string", "description": "The unit, as `sticky.by` finds it."},
-                    **{name: {"type": "string"} for name in ("method", "path", "query", "host", "client_ip")},
+                    "targetingKey": {**text, "description": "The unit, as `sticky.by` finds it."},
+                    **dict.fromkeys(("method", "path", "query", "host", "client_ip"), text),
                     "headers": texts,
                     "cookies": texts,
                 },

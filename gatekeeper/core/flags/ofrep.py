@@ -32,7 +32,8 @@ INVALID_CONTEXT: Final = "INVALID_CONTEXT"
 GENERAL: Final = "GENERAL"
 
 _ALLOWED: Final = 'allowed: {"context": {"targetingKey": "...", ...}}'
-_TAGS: Final = re.compile(r'(?:W/)?"([^"]*)"|(\*)')
+_TAGS: Final = re.compile(r'(?:W/)?"([^"]*)"')
+"""A star is no tag: it is for those who write what must not be there yet (RFC 9110 section 13.1.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def bulk(resolver: Resolver, body: bytes, if_none_match: str = "", own: Context 
     flags = [_evaluate(resolver, key, context) for key in resolver.names]
     evaluated = tuple((found["key"], found["variant"]) for found in flags if "variant" in found)
     tag = _tag(flags)
-    if any(star or known == tag for known, star in _TAGS.findall(if_none_match)):
+    if tag in _TAGS.findall(if_none_match):
         return Reply(304, None, _weak(tag), evaluated)
     return Reply(200, {"flags": flags}, _weak(tag), evaluated)
 

@@ -189,11 +189,11 @@ def test_a_tag_that_comes_back_is_answered_304_without_a_body():
     reply = bulk(ALL, body(targetingKey="u"))
     assert reply.etag.startswith('W/"')
     strong = reply.etag.removeprefix("W/")
-    for sent in (reply.etag, strong, f'"x", {reply.etag}', f'W/"y",{strong}', "*"):
+    for sent in (reply.etag, strong, f'"x", {reply.etag}', f'W/"y",{strong}'):
         again = bulk(ALL, body(targetingKey="u"), sent)
         assert (again.status, again.document, again.body, again.etag) == (304, None, b"", reply.etag)
         assert again.evaluated == reply.evaluated
-    for other in ("", '"x"', "nonsense", strong.strip('"'), f'"{strong[1:5]}"'):
+    for other in ("", '"x"', "*", "nonsense", strong.strip('"'), f'"{strong[1:5]}"'):
         assert bulk(ALL, body(targetingKey="u"), other).status == 200
 
 
