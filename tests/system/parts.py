@@ -155,6 +155,10 @@ class Load:
         self._port, self._count, self._pause, self._path, self._fields = port, connections, pause, path, fields
         self.bodies: list[bytes] = []
         self.failures: list[str] = []
+        self.begun = 0
+        """Requests that have begun."""
+        self._numbers: list[int] = []
+        """Of each body: how many requests had begun before its own."""
 
     async def __aenter__(self) -> Self:
         self._going = True
@@ -168,6 +172,8 @@ class Load:
     async def _go(self) -> None:
         connection = await Connection.open(self._port)
         while self._going:
+            number = self.begun
+            self.begun += 1
             try:
                 answer = await connection.ask(self._path, **self._fields)
             except (CutShortError, TimeoutError) as error:
@@ -176,10 +182,15 @@ class Load:
                 continue
             if 200 <= answer.status < 300:
                 self.bodies.append(answer.body)
+                self._numbers.append(number)
             else:
                 self.failures.append(f"{answer.status} {answer.body!r}")
             await asyncio.sleep(self._pause)
         await connection.close()
+
+    def since(self, begun: int) -> list[bytes]:
+        """What those were answered that began when so many had begun, or later."""
+        return [body for body, number in zip(self.bodies, self._numbers, strict=True) if number >= begun]
 
     async def more(self, count: int) -> None:
         """Wait until this many further requests are done."""

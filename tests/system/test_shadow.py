@@ -20,7 +20,8 @@ from tests.system.parts import running, until
 from tests.system.scripted import Backend, reply
 from tests.system.wire import Connection
 
-pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
+# On a busy machine copies are shed, as they should be.
+pytestmark = [pytest.mark.system, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 MOST_MIRRORED = 200
 """Within so many requests all planted differences must be found."""
