@@ -7,7 +7,7 @@ from benchmarks.proxies.latency import GATE_SHARE
 from benchmarks.proxies.measure import Run
 from benchmarks.proxies.results import Results, cpu, per_cpu
 
-GATEKEEPER = "gatekeeper"
+GATEKEEPER, COMPILED = "gatekeeper", "gatekeeper-compiled"
 CPU_LIMITS = {"nginx": 1.35, "envoy": 0.6, "caddy": 0.25, "aiohttp": 0.15}
 CPU_CASES = ("small", "everything")
 LATENCY_LIMITS = {"p50": 1.5, "p99": 2.0}
@@ -61,7 +61,8 @@ def throughput(run: Run) -> float:
 
 def gates(results: Results) -> list[Gate]:
     found = [
-        Gate(1, f"CPU per request to {other}, {case}", results.ratio(case, GATEKEEPER, other, cpu), limit)
+        Gate(1, f"CPU per request to {other}, {case}{how}", results.ratio(case, mine, other, cpu), limit)
+        for mine, how in ((GATEKEEPER, ""), (COMPILED, ", compiled"))
         for case in CPU_CASES
         for other, limit in CPU_LIMITS.items()
     ]
