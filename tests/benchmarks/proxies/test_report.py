@@ -50,7 +50,7 @@ def test_the_picture_has_a_dot_for_each_proxy_in_each_case():
     drawn = ET.fromstring(picture.draw(all_well()))  # noqa: S314 - we wrote it
     told = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}title")]
     assert "gatekeeper, small: 1.20" in told
-    assert len(told) == 5 + 5 + 4 * 2
+    assert len(told) == 6 + 6 + 4 * 2
 
 
 def test_without_nginx_there_is_nothing_to_draw():
