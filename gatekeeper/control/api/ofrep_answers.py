@@ -46,7 +46,7 @@ def request_schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "context": {
-                "type": "object",
+                "type": ["object", "null"],
                 "description": "Who is asked for. Other texts are headers to a flag's conditions.",
                 "properties": {
                     "targetingKey": {**text, "description": "The unit, as `sticky.by` finds it."},
