@@ -1,23 +1,14 @@
 """The walk-through of docs/flags.md does what it says, to the letter."""
 
-from pathlib import Path
-
 import pytest
 
 from gatekeeper.interface import verbs_flag
-from tests.system import walkthrough
-from tests.system.walkthrough import PORTS, differences
+from tests.system.walkthrough import followed
 
 pytestmark = pytest.mark.system
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "flags.md"
 
 
 @pytest.mark.outside("curl", "bash")
 def test_whoever_follows_the_document_sees_what_it_shows(tmp_path, free_ports):
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    found = walkthrough.run(DOCUMENT.read_text(), tmp_path, ports)
-    said = differences(found)
-    assert not said, f"{said}\n\nif that is right: python -m tests.system.walkthrough --write docs/flags.md"
-    typed = "\n".join(each.command for block in found for each in block.typed)
+    typed = followed("flags.md", tmp_path, free_ports)
     assert [verb for verb in verbs_flag.flag.commands if f"gatekeeper flag {verb}" not in typed] == []

@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -217,6 +218,15 @@ def differences(found):
                 lines = difflib.unified_diff(expected.splitlines(), came.splitlines(), "document", "here", lineterm="")
                 out.append("\n".join([f"$ {typed.command}", *lines]))
     return "\n\n".join(out)
+
+
+def followed(name: str, tmp_path: Path, free_ports: Callable[[int], Sequence[int]]) -> str:
+    """What is typed in docs/NAME, all of it, after it was done in ``tmp_path`` and showed what the document shows."""
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    found = run((Path(__file__).parents[2] / "docs" / name).read_text(), tmp_path, ports)
+    said = differences(found)
+    assert not said, f"{said}\n\nif that is right: python -m tests.system.walkthrough --write docs/{name}"
+    return "\n".join(each.command for block in found for each in block.typed)
 
 
 def rewritten(document, found):
