@@ -8,8 +8,8 @@
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-slim AS build
-# 1 has the traffic path compiled (README.md): --build-arg GATEKEEPER_COMPILE=1. The compiler stays in this stage.
-ARG GATEKEEPER_COMPILE=0
+# The traffic path is compiled (README.md); --build-arg GATEKEEPER_COMPILE=0 leaves it Python. The compiler stays here.
+ARG GATEKEEPER_COMPILE=1
 RUN if [ "$GATEKEEPER_COMPILE" = 1 ]; then \
       apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*; \
     fi

@@ -21,8 +21,8 @@ COMPILED = {
     "http1": ("errors", "fields", "framing", "memory", "request", "response", "upgrade"),
     "core": ("hosts", "match", "prefixes", "routing", "rules", "service", "sticky", "units"),
     "dataplane": (
-        *("answering", "downstream", "ending", "exchange", "forward", "groups", "ids", "life", "parting", "plane"),
-        *("question", "sending", "upstream"),
+        *("answering", "columns", "docket", "downstream", "ending", "exchange", "flag_docket", "forward", "groups"),
+        *("ids", "life", "parting", "plane", "question", "sending", "sheet", "tally", "upstream"),
     ),
     "telemetry": ("recorder",),
 }

@@ -12,6 +12,8 @@ from pathlib import Path
 from benchmarks.processes import find
 from benchmarks.proxies.programs import located
 
+CONGESTION = Path("/proc/sys/net/ipv4/tcp_congestion_control")
+"""How TCP finds its rate: BBR paces on the loopback, too, so large bodies cost timers and wakings there."""
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("uvloop", "httptools", "aiohttp")
 
@@ -48,6 +50,7 @@ def describe(programs: Sequence[str] = ("nginx", "haproxy", "wrk")) -> dict[str,
     return {
         "cpu": f"{_cpu_model()}, {os.cpu_count()} cores",
         "kernel": platform.release(),
+        "tcp": CONGESTION.read_text().strip() if CONGESTION.exists() else "unknown",
         "python": platform.python_version(),
         **{program: _program_version(program) for program in programs},
         **{package: metadata.version(package) for package in PACKAGES},

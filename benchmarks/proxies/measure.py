@@ -175,17 +175,19 @@ def _proved(case: Case, contestant: Contestant, ports: Ports) -> None:
 def run_once(case: Case, contestant: Contestant, seconds: float) -> Run:
     """Start, check, warm up, measure, stop. Raises BenchmarkError for a run with errors."""
     with staged(case, contestant) as stage:
-        if case.bulk is not None:
-            run = _bulk(stage, case.bulk, seconds)
-        elif case.settle:
-            run = _windowed(stage, seconds)
-        else:
-            run = _loaded(stage, seconds)
+        run = play(stage, seconds)
         if away := strayed(stage.pid, *stage.layout.proxy):
             raise BenchmarkError(f"{contestant.name}: processes {away} are not bound to {words(stage.layout.proxy)}")
         if contestant.name in gatekeeper.NAMES and case.job.judged and not gatekeeper.judged(stage.folder):
             raise BenchmarkError("gatekeeper: the judged release had ended, or its judge was told nothing")
         return run
+
+
+def play(stage: Stage, seconds: float) -> Run:
+    """The case's load for that long, on what runs. Raises BenchmarkError for a run with errors."""
+    if stage.case.bulk is not None:
+        return _bulk(stage, stage.case.bulk, seconds)
+    return _windowed(stage, seconds) if stage.case.settle else _loaded(stage, seconds)
 
 
 class Account:

@@ -5,12 +5,13 @@ import time
 
 from gatekeeper.dataplane.life import END, HEAD, INTERIM, WHOLE, after
 from gatekeeper.dataplane.outcomes import FAILED_ANSWERS
+from gatekeeper.dataplane.pouring import LARGE, pour
 from gatekeeper.dataplane.retry import connect_fault
 from gatekeeper.dataplane.sending import Sending
 from gatekeeper.dataplane.tunnel import switch
 from gatekeeper.errors import Fault, Source
 from gatekeeper.http1.errors import BadMessageError
-from gatekeeper.http1.framing import LAST_CHUNK, CloseDecoder, decoder
+from gatekeeper.http1.framing import LAST_CHUNK, CloseDecoder, LengthDecoder, decoder
 from gatekeeper.http1.response import ResponseHead, read_response
 
 # A response head beyond this is refused; nginx's default is 4 to 8 KiB, large cookies and policies reach 16.
@@ -113,6 +114,9 @@ class Answering(Sending):
         downstream.deadline = now + self.decision.service.definition.timeouts.response
         if data or response.done:
             self._on_body(data)
+        # By now the exchange may be over, or its connection lost.
+        if length >= LARGE and self.upstream is not None and isinstance(response, LengthDecoder):
+            pour(self.upstream, self, response)
 
     def _added_lines(self, head: ResponseHead) -> bytes:
         """What gatekeeper adds to a response head, each line starting with CRLF."""

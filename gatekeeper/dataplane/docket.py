@@ -4,7 +4,8 @@
 
 * A request gets a ``Place`` in the step of its decision: what was true then (version, weight, who was ready).
 * When its first attempt has ended, a line about that is written down, and that is all that a request is kept for.
-* Lines are counted when the docket is looked at, some times a second: into the second in which the request arrived.
+* Lines are counted when there are PORTION of them and when the docket is looked at, some times a second: into the
+  second in which the request arrived.
 * A second is sealed when it is over and no request that arrived in it is still open, or SEAL_AFTER later: whoever seals
   ends what is open, first. Seconds are sealed in order.
 
@@ -12,6 +13,7 @@ No socket, no clock: times come with each call, in monotonic seconds.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +23,7 @@ from gatekeeper.core.judge.units import first_seen
 from gatekeeper.dataplane.columns import Column, Counted, Keyed, Terms, limits
 from gatekeeper.dataplane.paths import Prefixes
 from gatekeeper.dataplane.sheet import Part, Sheet
+from gatekeeper.dataplane.tally import PORTION
 from gatekeeper.errors import Source
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ class Case:
     ``slow``: seconds. ``seen``: the file of units that were seen before.
     """
 
-    release: str
+    release: int
     service: str
     stable: str
     candidate: str
@@ -88,7 +91,8 @@ class Place:
     """
 
     __slots__ = (
-        "_lines", "arm", "counted", "docket", "dockets", "excluded", "others", "sheet", "slot", "unkeyed", "weight",
+        "_count", "_lines", "arm", "counted", "docket", "dockets", "excluded", "others", "sheet", "slot", "unkeyed",
+        "weight",
     )  # fmt: skip
 
     counted: Counted | None
@@ -100,6 +104,7 @@ class Place:
         self.dockets: tuple[Docket, ...] = (docket,)
         """All that wait for the end of its requests."""
         self._lines = docket.lines
+        self._count: Callable[[], None] = docket.count
         self.arm = arm
         self.slot = slot
         self.weight = weight
@@ -122,6 +127,8 @@ class Place:
             exchange.status >= 500 or (error is not None and error in BLAMED),
             exchange.decision, exchange.head.path, exchange.last_backend,
         ))  # fmt: skip
+        if len(self._lines) >= PORTION:
+            self._count()
 
     def break_off(self, exchange: "Ending", source: Source | None, now: float) -> None:
         """Its first attempt is over without an answer, by the doing of ``source``."""
@@ -141,6 +148,8 @@ class Place:
         self._lines.append((
             self, started, now - started, failed, exchange.decision, exchange.head.path, exchange.last_backend
         ))  # fmt: skip
+        if len(self._lines) >= PORTION:
+            self._count()
 
 
 class Docket:

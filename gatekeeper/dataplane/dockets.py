@@ -105,8 +105,8 @@ class Dockets:
 
     def __init__(self) -> None:
         self.places: Places = []
-        self._dockets: dict[tuple[str, str], Docket] = {}
-        self._flags: dict[tuple[str, str], FlagDocket] = {}
+        self._dockets: dict[tuple[int, str], Docket] = {}
+        self._flags: dict[tuple[int, str], FlagDocket] = {}
         self._watched: dict[str, list[Line]] = {}
         """Service with flags that are judged -> what was written down of its requests."""
         self._telling: list[ServiceRoute] = []

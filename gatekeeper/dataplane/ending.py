@@ -10,6 +10,7 @@ from gatekeeper.dataplane.entries import note_exchange
 from gatekeeper.dataplane.life import ANSWERING, CHOOSING, CUT, LOCAL, after
 from gatekeeper.dataplane.outcomes import BROKEN_OFF, FAILED_ANSWERS
 from gatekeeper.dataplane.replies import local_reply, wants_html
+from gatekeeper.dataplane.tally import PORTION
 from gatekeeper.errors import Fault, FaultInfo, Source
 from gatekeeper.http1.framing import BodyDecoder, LengthDecoder, decoder
 from gatekeeper.http1.request import RequestHead
@@ -60,8 +61,6 @@ class Ending:
     answered_at = -1.0
 
     # the end
-    place: "Place | Sampler | None" = None
-    """Who is to know when its first attempt is over, and does not know yet."""
     error: Source | None = None
     shadow: "Shadow | None" = None
     """Who is to know of it because it is mirrored."""
@@ -86,7 +85,10 @@ class Ending:
         self.address = address
         self.started = started
         self.request: BodyDecoder | None = decoder(head.length) if head.length else None
-        self.response: BodyDecoder | None = None  # no class attribute: mypyc sets none of several types
+        # These are no class attributes: mypyc sets none of several types.
+        self.response: BodyDecoder | None = None
+        self.place: Place | Sampler | None = None
+        """Who is to know when its first attempt is over, and does not know yet."""
         self.keep = head.persistent
         self.request_id = head.fields.request_id
 
@@ -205,7 +207,10 @@ class Ending:
         else:
             plane.recorder.abandon(decision.version.slot, decision.forced)
         if decision.flags is not None:
-            plane.tally.lines.append((decision, self.status, now - self.started))
+            lines = plane.tally.lines
+            lines.append((decision, self.status, now - self.started))
+            if len(lines) >= PORTION:
+                plane.tally.count()
         if self.place is not None:
             self.place.end(self, now)
         if self.shadow is not None:

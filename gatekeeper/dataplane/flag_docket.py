@@ -9,6 +9,7 @@ draw. Where the flag is on for everybody there is nothing to compare, and what t
 """
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, cast
 
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from gatekeeper.dataplane.ending import Ending
 
 NEITHER: Final = 2
-REMEMBERED: Final = 4096
+REMEMBERED = 4096
 """Results of which the arm is remembered, as many as are kept of a service at a time; with them go their lines."""
-POINTS: Final = 16_384
+POINTS = 16_384
 """Units whose points are remembered, 2 MB a flag and 6 MB with the longest: a hash costs as much as all the rest."""
 
 
@@ -74,6 +75,7 @@ class Watch(Place):
     def __init__(self, lines: list[Line], boards: tuple[Board, ...]) -> None:
         super().__init__(boards[0].docket, STABLE, 0, None, others=False)
         self._lines = lines
+        self._count = partial(book, lines)
         self.boards = boards
         self.dockets = tuple(board.docket for board in boards)
 

@@ -1,6 +1,7 @@
 """What all connections of one worker share: the current snapshot, the limits, the counters."""
 
 import asyncio
+import contextlib
 import os
 import random
 import resource
@@ -22,6 +23,7 @@ from gatekeeper.dataplane.dockets import Dockets, Places
 from gatekeeper.dataplane.door import Entrance, entrances
 from gatekeeper.dataplane.groups import Group
 from gatekeeper.dataplane.ids import Ids
+from gatekeeper.dataplane.pouring import Pieces
 from gatekeeper.dataplane.replies import local_reply
 from gatekeeper.dataplane.retry import Budget
 from gatekeeper.dataplane.roster import Ages, Roster, States
@@ -131,6 +133,7 @@ class Plane:
         """Flushes so far: tells whether what was queued has been written."""
         self._queued: list[tuple[asyncio.Transport, bytes]] = []
         self._call_soon = loop.call_soon
+        self.pieces = Pieces()
         self._budgets: dict[str, Budget] = {}
         self.asking: dict[ServiceRoute, Asking] = {}
         """Services whose clients may ask for flags."""
@@ -223,6 +226,15 @@ class Plane:
         self._queued.append((transport, data))
         if len(data) > AT_ONCE:
             self.flush()
+
+    def pour(self, transport: asyncio.Transport, data: memoryview) -> None:
+        """Write at once what is in memory that will be used again, behind all that is queued.
+
+        After it ``get_write_buffer_size`` of the transport says whether it still needs that memory.
+        """
+        self.flush()
+        with contextlib.suppress(RuntimeError):  # as in ``flush``
+            transport.write(data)
 
     def flush(self) -> None:
         self.turns += 1

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 TELL_SECONDS: Final = 1.0
 """Between two messages: what a killed worker had counted since is lost."""
+PORTION: Final = 256
+"""Lines of ended requests that are counted together, in 0.1 ms: they are still in the processor's caches, and nobody
+waits for long. Those of a whole sweep took 4 ms under full load."""
 MOST_PLACES: Final = 4096
 """Variants that are counted side by side: all that a service can have at one time. Beyond it those that are gone are
 forgotten."""
@@ -54,11 +57,11 @@ class _Board:
 
 
 class Tally:
-    """Append to ``lines`` what a request came to; ``look`` at each sweep."""
+    """Append to ``lines`` what a request came to, and ``count`` them when they are PORTION; ``look`` at each sweep."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
-        """Those of requests that ended since the last look, a sweep ago."""
+        """Those that were not counted yet."""
         self._boards: dict[str, _Board] = {}
         self._asked: dict[Name, int] = {}
         self._owed: dict[Name, list[int]] = {}

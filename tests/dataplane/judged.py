@@ -26,7 +26,7 @@ class Judged(World):
         options.setdefault("sticky", DRAWN)
         super().__init__(split or EVEN, **options)
         self.case = {
-            "release": "r1", "service": "shop", "stable": "blue", "candidate": "green",
+            "release": 1, "service": "shop", "stable": "blue", "candidate": "green",
             "units": options["sticky"].mode is StickyMode.RAMP, "origin": self.clock.monotonic(),
             "tolerate": [0.0, 0.0], "slow": 1.0, "routes": [], "seen": None, **(case or {}),
         }  # fmt: skip

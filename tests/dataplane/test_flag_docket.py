@@ -9,6 +9,7 @@ from gatekeeper.core.model import Pattern, PatternKind, Sticky, StickyMode, Unit
 from gatekeeper.dataplane import flag_docket as module
 from gatekeeper.dataplane.dockets import ROUTES_SECONDS
 from gatekeeper.dataplane.flag_docket import Watch
+from gatekeeper.dataplane.tally import PORTION
 from tests.dataplane.flags import boolean, flying, text
 from tests.dataplane.judged import EVEN
 from tests.dataplane.world import GET, OK, TESTER, Message, World, request
@@ -253,6 +254,18 @@ def test_without_a_supervisor_nothing_is_recorded():
         here.plane.orphaned()
         here.ask("anna")
         assert here.told() == []
+
+
+def test_what_is_written_down_is_counted_in_portions_and_none_is_lost():
+    with Watched() as here:
+        (lines,) = here.plane.dockets._watched.values()
+        waiting = []
+        for _ in range(PORTION + 3):
+            here.ask("anna")
+            waiting.append(len(lines))
+        assert max(waiting) == PORTION - 1
+        part = here.part()
+        assert part["stable"][0] + part["candidate"][0] == PORTION + 3
 
 
 def test_what_is_remembered_is_bounded(monkeypatch):

@@ -3,6 +3,7 @@
 import pytest
 
 from gatekeeper.core.model import Pattern, PatternKind, Retries, Sticky, UnitKind, UnitSource, When
+from gatekeeper.dataplane.tally import PORTION
 from gatekeeper.telemetry.cells import ASKED, CELLS, FORCED, MICROSECONDS, TIMES
 from tests.dataplane.flags import boolean, flying, text
 from tests.dataplane.tunnels import ASK, GO
@@ -107,6 +108,16 @@ def test_what_many_users_are_dealt_adds_up_flag_by_flag(world):
         assert found["shop", name, "on"][2] == many
         assert found["shop", name, "off"][2] == 200 - many
         assert 60 < many < 140
+
+
+def test_what_is_written_down_is_counted_in_portions_and_none_is_lost(world):
+    place = use(world(), boolean("a"))
+    waiting = []
+    for _ in range(PORTION + 3):
+        place.answered(GET)
+        waiting.append(len(place.plane.tally.lines))
+    assert max(waiting) == PORTION - 1
+    assert counted(place)["shop", "a", "on"][2] == PORTION + 3
 
 
 def test_a_testers_forced_request_is_evaluated_and_not_counted_further(world):

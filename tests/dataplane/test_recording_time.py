@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gatekeeper.core.judge.latency import bucket
 from gatekeeper.core.model import Retries, Sticky, Timeouts, UnitKind, UnitSource
+from gatekeeper.dataplane.tally import PORTION
 from tests.dataplane.judged import Judged
 from tests.dataplane.world import GET, OK, SLOTS, STRANGER
 
@@ -69,6 +70,18 @@ def test_it_is_told_once_a_second():
         assert told == 10
 
 
+def test_what_is_written_down_is_counted_in_portions_and_none_is_lost():
+    with Judged() as here:
+        here.to("green")
+        (docket,) = here.plane.dockets._dockets.values()
+        waiting = []
+        for number in range(2 * PORTION + 3):
+            here.answered(GET, WRONG if number % 2 else OK)
+            waiting.append(len(docket.lines))
+        assert max(waiting) == PORTION - 1
+        assert here.counted() == {"blue": (0, 0), "green": (2 * PORTION + 3, PORTION + 1)}
+
+
 def test_the_weight_is_the_one_of_the_table_that_decided_also_within_a_second():
     with Judged() as here:
         here.to("green")
@@ -93,11 +106,11 @@ def test_a_case_that_stays_keeps_what_was_recorded_and_one_that_is_gone_is_forgo
     with Judged() as here:
         here.to("green")
         here.answered(GET)
-        here.plane.judge([here.case, here.case | {"release": "r2", "service": "other"}])
+        here.plane.judge([here.case, here.case | {"release": 2, "service": "other"}])
         here.answered(GET)
         here.clock.advance(1.5)
         (message,) = here.plane.dockets.look(here.clock.monotonic(), here.plane.connections)
-        assert [row[:3] for row in message["of"]] == [["r1", "shop", 0], ["r2", "other", 0]]
+        assert [row[:3] for row in message["of"]] == [[1, "shop", 0], [2, "other", 0]]
         assert message["of"][0][3][0]["candidate"] == [2, 0, 0]
         _, backend = here.asked(GET)
         here.plane.judge([])

@@ -25,7 +25,7 @@ def _no_sweeps(monkeypatch):
 
 def case(**changes):
     made = {
-        "release": "r1", "service": "shop", "stable": "blue", "candidate": "green", "units": False,
+        "release": 1, "service": "shop", "stable": "blue", "candidate": "green", "units": False,
         "origin": time.monotonic() - 100.5, "tolerate": [0.05, 0.002], "slow": None, "routes": [], "seen": None,
     }  # fmt: skip
     return made | changes
@@ -45,7 +45,7 @@ async def test_it_tells_how_far_all_is_sealed_also_when_nothing_happened(post, m
     monkeypatch.setattr(module, "monotonic", lambda: now)
     await serving(post, case(origin=now - 100.5))
     post.worker._flush()
-    assert of(post.pipe.sent()) == [[["r1", "shop", 99, []]]]
+    assert of(post.pipe.sent()) == [[[1, "shop", 99, []]]]
     post.worker._flush()
     assert of(post.pipe.sent()) == [], "once a second"
 

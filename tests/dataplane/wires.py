@@ -2,7 +2,8 @@
 
 They behave as uvloop's where the data plane could tell: bytes may be read by both ends of a connection until it is
 closed, a closed transport refuses to be written on, closing delivers what was written, ``connection_lost`` comes in a
-later turn of the loop.
+later turn of the loop. What is written is not copied before it is delivered, and who reads into memory of its own gets
+as much at once as fits into it.
 """
 
 import asyncio
@@ -14,6 +15,10 @@ from typing import Any
 
 HIGH_WATER = 64 * 1024
 LOW_WATER = 16 * 1024
+READ = 256 * 1024
+"""Most bytes that are read at once, where the protocol brings no memory."""
+SUGGESTED = 64 * 1024
+"""What a protocol is told that brings its memory; it may bring more or less."""
 MAX_TURNS = 100_000
 """A loop that is not idle after so many callbacks never will be."""
 
@@ -66,16 +71,51 @@ class HandTask:
             self._loop.tasks.discard(self)
 
 
+class Unsent:
+    """What was written and is not delivered: the very memory that was given, as uvloop keeps it. Its length is in
+    bytes.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: deque[bytes | memoryview] = deque()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def add(self, data: bytes | memoryview) -> None:
+        if data:
+            self._buffers.append(data)
+            self._size += len(data)
+
+    def move(self, most: int, out: bytearray) -> None:
+        """Only now is it looked at."""
+        while most > 0 and self._buffers:
+            data = self._buffers.popleft()
+            if len(data) > most:
+                data = memoryview(data)
+                self._buffers.appendleft(data[most:])
+                data = data[:most]
+            out += data
+            most -= len(data)
+            self._size -= len(data)
+
+    def clear(self) -> None:
+        self._buffers.clear()
+        self._size = 0
+
+
 class Wire:
     """A transport, and in the same object the peer at its other end.
 
     The peer's side: ``send``, ``end``, ``reset``, ``stall``, ``drain``, ``take``. ``ended``: it has been told the end.
-    ``lost``: gatekeeper has been told that the connection is gone.
+    ``lost``: gatekeeper has been told that the connection is gone. ``protocol`` is whose connection this is, ``told``
+    who is told of what happens on it just now: the same, unless ``set_protocol`` was called.
     """
 
     def __init__(self, loop: HandLoop, protocol: Any, peer: object) -> None:
         self.loop = loop
-        self.protocol = protocol
+        self.protocol = self.told = protocol
         self._out = bytearray()
         self._socket: socket.socket | None = None
         self.ended = False
@@ -83,16 +123,19 @@ class Wire:
         self.lost = False
         self.discarded = b""
         self._peer = peer
-        self._unsent = b""
+        self._unsent = Unsent()
         self._stalled = False
         self._paused = self._closing = self._eof = self._aborted = False
-        self._coming: deque[bytes] = deque()
+        self._coming: deque[bytes | memoryview] = deque()
         protocol.connection_made(self)
 
     # The transport, as the data plane sees it
 
-    def write(self, data: bytes) -> None:
-        assert isinstance(data, bytes)
+    def set_protocol(self, protocol: Any) -> None:
+        self.told = protocol
+
+    def write(self, data: bytes | memoryview) -> None:
+        assert isinstance(data, bytes | memoryview)
         if self.lost:
             raise RuntimeError("the handler is closed")
         if self._eof:
@@ -100,11 +143,11 @@ class Wire:
         if self._aborted or (self._closing and not self._unsent):
             self.discarded += data
             return
-        self._unsent += data
+        self._unsent.add(data)
         self._deliver()
         if len(self._unsent) > HIGH_WATER and not self._paused:
             self._paused = True
-            self.protocol.pause_writing()
+            self.told.pause_writing()
 
     def write_eof(self) -> None:
         if self.lost:
@@ -162,11 +205,10 @@ class Wire:
         if self._stalled and most is None and self._unsent:
             return
         most = len(self._unsent) if most is None else most
-        self._out += self._unsent[:most]
-        self._unsent = self._unsent[most:]
+        self._unsent.move(most, self._out)
         if self._paused and len(self._unsent) <= LOW_WATER:
             self._paused = False
-            self.protocol.resume_writing()
+            self.told.resume_writing()
         if not self._unsent:
             self.ended |= self._closing or self._eof
             if self._closing and not self._aborted:
@@ -176,17 +218,36 @@ class Wire:
     def _force(self, error: Exception | None) -> None:
         if not self._aborted:
             self._closing = self._aborted = self.ended = True
-            self._unsent = b""
+            self._unsent.clear()
             self.loop.call_soon(self._lose, error)
 
     def _lose(self, error: Exception | None) -> None:
         if not self.lost:
-            self.protocol.connection_lost(error)
+            self.told.connection_lost(error)
             self.lost = True
 
     def _receive(self) -> None:
         while self._coming and self.reading and not self._closing:
-            self.protocol.data_received(self._coming.popleft())
+            data = self._coming.popleft()
+            room = self._room()
+            most = READ if room is None else len(room)
+            if len(data) > most:
+                data = memoryview(data)
+                self._coming.appendleft(data[most:])
+                data = data[:most]
+            if room is None:
+                self.told.data_received(bytes(data))
+            else:
+                room[: len(data)] = data
+                self.told.buffer_updated(len(data))
+
+    def _room(self) -> memoryview | None:
+        """The memory that the protocol reads into, if it brings its own; uvloop tells the kinds apart in this way."""
+        if not hasattr(self.told, "get_buffer") or isinstance(self.told, asyncio.Protocol):
+            return None
+        room = memoryview(self.told.get_buffer(SUGGESTED))
+        assert room
+        return room
 
     # The peer
 
@@ -199,8 +260,10 @@ class Wire:
 
     def end(self, *, run: bool = True) -> None:
         """The peer closes in an orderly way."""
-        if not self._closing and not self.protocol.eof_received():
-            self.close()
+        if not self._closing:
+            self._room()  # whether there is anything to read is seen by reading
+            if not self.told.eof_received():
+                self.close()
         if run:
             self.loop.run()
 
