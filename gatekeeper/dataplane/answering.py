@@ -77,8 +77,7 @@ class Answering(Sending):
         self.answered_at = now = monotonic()
         if head.status >= 500:
             if head.status in FAILED_ANSWERS and self.backend is not None:
-                self.backend.failures += 1
-                self.backend.reason = f"answered {head.status}"
+                self.backend.fail(f"answered {head.status}")
             if self.answered_by_stable(None, head.status):
                 return
         downstream = self.downstream

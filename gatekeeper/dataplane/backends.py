@@ -56,11 +56,12 @@ class Backend:
     """One address of a version. ``state`` is ready, pending, ejected or draining; only ready ones get requests."""
 
     __slots__ = (
-        "address", "connections", "credit", "factor", "failures", "id", "idle", "in_flight", "kept", "key", "mark",
-        "reason", "requests", "secure", "share", "state", "told", "turn", "url",
+        "address", "connections", "credit", "factor", "failing", "failures", "id", "idle", "in_flight", "kept", "key",
+        "mark", "reason", "requests", "secure", "share", "state", "told", "turn", "url",
     )  # fmt: skip
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, failing: "dict[Backend, None] | None" = None) -> None:
+        """``failing``: where it puts itself down when it fails; an ordered set, its roster's."""
         self.key = key
         self.id = key[2]
         self.url, self.address = parse_id(key[2])
@@ -78,6 +79,7 @@ class Backend:
         # What came of it, see ``outcomes``
         self.requests = 0
         self.failures = 0
+        self.failing = {} if failing is None else failing
         self.reason = ""
         self.told = 0
         self.mark = 0
@@ -92,6 +94,12 @@ class Backend:
     def authority(self) -> bytes:
         """What stands in Host where a client sent none."""
         return b"localhost" if self.url.startswith(UNIX) else self.url.partition("://")[2].encode()
+
+    def fail(self, reason: str) -> None:
+        """Count a failure of its own, see ``outcomes``; ``reason`` is told with it."""
+        self.failures += 1
+        self.reason = reason
+        self.failing[self] = None
 
     def protect(self, secure: Secure | None) -> None:
         """Connect by these means from now on; what was connected by others is not used again."""

@@ -130,8 +130,7 @@ class Ending:
             backend.in_flight -= 1
             backend.requests += 1
             if reason:
-                backend.failures += 1
-                backend.reason = reason
+                backend.fail(reason)
 
     def fail(self, fault: Fault) -> None:
         """Answer with a fault, or cut where the response has begun."""

@@ -1,5 +1,6 @@
 """Which backends there are, by table and picture, and in what state."""
 
+import itertools
 import ssl
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ import pytest
 
 from gatekeeper.core.model import Backend as Entry
 from gatekeeper.core.model import OnUnavailable
-from gatekeeper.dataplane.backends import Secure
+from gatekeeper.dataplane import roster
+from gatekeeper.dataplane.backends import IDLE_SECONDS, Secure
 from tests.dataplane.world import ALL, GET, OK, SLOTS, TESTER, Message, post, request
 
 ONE, TWO, THREE = (f"http://blue-1:80#10.0.0.{number}" for number in (1, 2, 3))
@@ -139,6 +141,35 @@ def test_an_address_that_comes_back_is_the_same_one(world):
     busy.send(OK)
     assert client.take() == OK
     assert not busy.lost, "it may serve again"
+
+
+def test_a_failure_after_an_address_has_gone_is_told_when_it_comes_back(world):
+    here = world()
+    show(here, blue={ONE: "ready"})
+    _, busy = here.asked(request("POST", "Content-Length: 0"))
+    show(here, blue={TWO: "ready"})
+    busy.send(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 9\r\n\r\n")
+    assert here.plane.backends.outcomes() == [], "nobody knows it any more"
+    show(here, blue={ONE: "ready", TWO: "ready"})
+    assert here.plane.backends.outcomes() == [["shop", "blue", ONE, 1, 1, "answered 502"]]
+    busy.send(b"123456789")
+    assert here.plane.backends.outcomes() == []
+
+
+def test_of_more_backends_than_one_sweep_looks_at_each_has_its_turn(world, monkeypatch):
+    monkeypatch.setattr(roster, "LOOKS_AT_ONCE", 1)
+    here = world()
+    show(here, blue={ONE: "ready", TWO: "ready", THREE: "ready"})
+    pairs = [here.asked(GET) for _ in range(3)]
+    for _, backend in pairs:
+        backend.send(OK)
+    here.clock.advance(IDLE_SECONDS + 1)
+    closed = []
+    for _ in range(5):
+        here.pass_time(0.1)
+        closed.append(sum(backend.lost for _, backend in pairs))
+    assert closed[-1] == 3, "four backends there are, and five sweeps"
+    assert max(after - before for before, after in itertools.pairwise([0, *closed])) == 1
 
 
 def test_a_request_that_began_by_an_earlier_table_heeds_the_picture(world):
