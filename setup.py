@@ -19,10 +19,10 @@ MYPY = "mypy[mypyc]>=2.4,<2.5"
 """One minor version: a compiler that nobody has run the tests with is not to be trusted with users' bytes."""
 COMPILED = {
     "http1": ("errors", "fields", "framing", "memory", "request", "response", "upgrade"),
-    "core": ("hosts", "match", "prefixes", "routing", "rules", "service", "sticky", "units"),
+    "core": ("decision", "hosts", "match", "prefixes", "routing", "rules", "service", "sticky", "units"),
     "dataplane": (
-        *("answering", "columns", "docket", "downstream", "ending", "exchange", "flag_docket", "forward", "groups"),
-        *("ids", "life", "parting", "plane", "question", "sending", "sheet", "tally", "upstream"),
+        *("answering", "backends", "columns", "docket", "downstream", "ending", "exchange", "flag_docket", "forward"),
+        *("groups", "ids", "life", "parting", "plane", "question", "sending", "sheet", "tally", "upstream"),
     ),
     "telemetry": ("recorder",),
 }

@@ -5,7 +5,6 @@ changes one; what differs per request (a cookie, a fail-over) is a copy.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -32,45 +31,70 @@ PAGE = "page"
 """What an open page loads follows the page (skew)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class VersionRoute:
-    """A version of a service, ready for use. Equal only to itself."""
+    """A version of a service, ready for use. Nobody changes one. Equal only to itself.
 
-    service: str
-    name: str
-    slot: int
-    """The position of its numbers in a metrics block, and of its readiness in ``ready``."""
-    version: Version
-    weight: Decimal
-    head_lines: bytes
-    """Field lines that tell the backend the version and the revision of the service's last change."""
+    ``slot``: the position of its numbers in a metrics block, and of its readiness in ``ready``. ``head_lines``: field
+    lines that tell the backend the version and the revision of the service's last change.
+    """
+
+    __slots__ = ("head_lines", "name", "service", "slot", "version", "weight")
+
+    def __init__(
+        self, service: str, name: str, slot: int, version: Version, weight: Decimal, head_lines: bytes
+    ) -> None:
+        self.service = service
+        self.name = name
+        self.slot = slot
+        self.version = version
+        self.weight = weight
+        self.head_lines = head_lines
 
 
-@dataclass(slots=True, eq=False)
 class Decision:
-    """Read only by habit; ``frozen`` would triple the cost of making one."""
+    """Read only by habit. No dataclass: compiled, it is read without looking attributes up (0.4 us of a request).
 
-    service: "ServiceRoute"
-    version: VersionRoute
-    reason: str
-    rule: str | None = None
-    """The rule that decided or whose split did."""
-    forced: bool = False
-    set_cookie: bytes = b""
-    """Complete Set-Cookie lines, or empty."""
-    failed_over_from: VersionRoute | None = None
-    unavailable: bool = False
-    """No backend is ready, neither in ``version`` nor where it may fail over to."""
-    weight: float = 1.0
-    """The share, 0..1, that the split gave to the version first wanted; 1 where no split was asked, 0 for a
-    superseded version that an open page still uses."""
-    unit: int = -1
-    """The point of the unit in the hash range of the split that decided; -1 where there is none, or nobody wants to
-    know (``ServiceRoute.tells_units``)."""
-    flags: "Evaluated | None" = None
-    """What the request has of each flag of the service; None where it has no flags."""
-    who: bytes = b""
-    """The id of the unit; empty where there is none, or nobody wants to know."""
+    ``rule``: the rule that decided or whose split did. ``set_cookie``: complete Set-Cookie lines, or empty.
+    ``unavailable``: no backend is ready, neither in ``version`` nor where it may fail over to. ``weight``: the share,
+    0..1, that the split gave to the version first wanted; 1 where no split was asked, 0 for a superseded version that
+    an open page still uses. ``unit``: the point of the unit in the hash range of the split that decided; -1 where there
+    is none, or nobody wants to know (``ServiceRoute.tells_units``). ``flags``: what the request has of each flag of the
+    service; None where it has no flags. ``who``: the id of the unit; empty where there is none, or nobody wants to
+    know.
+    """
+
+    __slots__ = (
+        "failed_over_from", "flags", "forced", "reason", "rule", "service", "set_cookie", "unavailable", "unit",
+        "version", "weight", "who",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        service: "ServiceRoute",
+        version: VersionRoute,
+        reason: str,
+        rule: str | None = None,
+        forced: bool = False,
+        set_cookie: bytes = b"",
+        failed_over_from: VersionRoute | None = None,
+        unavailable: bool = False,
+        weight: float = 1.0,
+        unit: int = -1,
+        flags: "Evaluated | None" = None,
+        who: bytes = b"",
+    ) -> None:
+        self.service = service
+        self.version = version
+        self.reason = reason
+        self.rule = rule
+        self.forced = forced
+        self.set_cookie = set_cookie
+        self.failed_over_from = failed_over_from
+        self.unavailable = unavailable
+        self.weight = weight
+        self.unit = unit
+        self.flags = flags
+        self.who = who
 
     def of_unit(self, point: int, who: bytes, lines: bytes) -> "Decision":
         """The same for the unit of this id, at this point, with these Set-Cookie lines."""

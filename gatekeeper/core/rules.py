@@ -132,7 +132,9 @@ class RuleIndex(Generic[T]):
             found = found.copy()
             _collect(found, self._query, parse_query(query))
         if self._paths:
-            found = found + self._paths.get(head.path, [])
+            here = self._paths.get(head.path)
+            if here:
+                found = found + here
         if self._by_prefix:
             for positions in self._prefixes.every(head.path):
                 found = found + positions

@@ -101,7 +101,9 @@ class ServiceRoute:
         "rules",
         "slots",
         "stable",
+        "stripped",
         "tells_units",
+        "timeouts",
         "versions",
     )
 
@@ -115,6 +117,9 @@ class ServiceRoute:
         names = tuple(definition.versions)
         self.name = definition.name
         self.definition = definition
+        self.timeouts = definition.timeouts
+        self.stripped = definition.path_prefix if definition.strip_prefix else ""
+        """The prefix that paths lose."""
         self.slots = {name: slots[name] for name in names}
         self.versions = {
             name: VersionRoute(

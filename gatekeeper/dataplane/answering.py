@@ -110,7 +110,7 @@ class Answering(Sending):
         self.state = after(self.state, HEAD)
         response = self.response = decoder(length)
         downstream.write(b"".join((head.line, head.forward, extra, b"\r\n\r\n")))
-        downstream.deadline = now + self.decision.service.definition.timeouts.response
+        downstream.deadline = now + self.decision.service.timeouts.response
         if data or response.done:
             self._on_body(data)
         # By now the exchange may be over, or its connection lost.
@@ -157,7 +157,7 @@ class Answering(Sending):
         if response.done:
             self._response_done(now, clean=not response.rest)
         elif not downstream.blocked:
-            downstream.deadline = now + self.decision.service.definition.timeouts.response
+            downstream.deadline = now + self.decision.service.timeouts.response
 
     def _response_done(self, now: float, *, clean: bool) -> None:
         self.state = after(self.state, END)

@@ -1,17 +1,13 @@
-"""One backend: how it is reached, how much it has to do, its idle connections, and what came of its requests.
+"""One backend: how much it has to do, its idle connections, and what came of its requests.
 
 A backend is known by service, version and id, not by snapshot: its connections and its count of requests in flight
 outlive every change of weights and every reload that still names it (``roster``). Its id is its url; where the url has
 a host name and the supervisor has looked it up, each address is a backend of its own, with the id ``URL#ADDRESS``.
 """
 
-import asyncio
 import ssl
-from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
-
-from gatekeeper.dataplane.link import ClientLink
 
 if TYPE_CHECKING:
     from gatekeeper.dataplane.upstream import Upstream
@@ -148,22 +144,3 @@ class Backend:
                 break
             del self.idle[upstream]
             upstream.close()
-
-    async def connect(self, loop: asyncio.AbstractEventLoop, factory: Callable[[], asyncio.Protocol]) -> None:
-        """Make a new connection. Raises OSError (ssl.SSLError is one); the caller bounds the time."""
-        if self.url.startswith(UNIX):
-            await loop.create_unix_connection(factory, self.url[len(UNIX) :])
-            return
-        host, _, port = self.url.partition("://")[2].rpartition(":")
-        host = host.strip("[]")
-        target = self.address or host
-        if self.secure is None:
-            await loop.create_connection(factory, target, int(port))
-            return
-        link = ClientLink(factory(), self.secure.context, self.secure.name or host, loop)
-        try:
-            await loop.create_connection(lambda: link, target, int(port))
-            await link.ready
-        except BaseException:
-            link.abort()
-            raise

@@ -50,7 +50,7 @@ class Exchange(Answering):
         if passed:
             self._pass_on(passed)
         if self.state is WAITING or self.state is ANSWERING:
-            timeouts = self.decision.service.definition.timeouts
+            timeouts = self.decision.service.timeouts
             self.downstream.deadline = monotonic() + (timeouts.response if request.done else timeouts.idle)
         return request.rest
 
@@ -81,12 +81,12 @@ class Exchange(Answering):
         if self.response is not None:
             downstream = self.downstream
             downstream.unsent = downstream.transport.get_write_buffer_size()
-            downstream.deadline = monotonic() + self.decision.service.definition.timeouts.idle
+            downstream.deadline = monotonic() + self.decision.service.timeouts.idle
 
     def on_unblocked(self) -> None:
         """The client reads again: the backend's time starts anew."""
         if self.response is not None:
-            self.downstream.deadline = monotonic() + self.decision.service.definition.timeouts.response
+            self.downstream.deadline = monotonic() + self.decision.service.timeouts.response
 
     def on_deadline(self) -> None:
         """The phase that this exchange is in has taken too long."""

@@ -116,8 +116,8 @@ def outgoing_head(
     if fields.max_forwards > 0 and head.method in COUNTED:
         lines = _MAX_FORWARDS.sub(b"\r\nMax-Forwards: %d" % (fields.max_forwards - 1), lines)
     target = head.target
-    if service.definition.strip_prefix:
-        target = _stripped(target, service.definition.path_prefix)
+    if service.stripped:
+        target = _stripped(target, service.stripped)
     return b"".join((
         head.method, b" ", target, b" HTTP/1.1", lines,
         b"Expect: 100-continue\r\n" if head.expect else b"",

@@ -87,7 +87,7 @@ class Pouring(asyncio.BufferedProtocol):
             if transport.get_write_buffer_size():
                 self._kept = self._pieces.keep()
         if not downstream.blocked:
-            downstream.deadline = monotonic() + exchange.decision.service.definition.timeouts.response
+            downstream.deadline = monotonic() + exchange.decision.service.timeouts.response
 
     def eof_received(self) -> bool:
         return self._upstream.eof_received()

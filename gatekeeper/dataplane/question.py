@@ -41,7 +41,7 @@ class Question(Exchange):
         if self.request is None:
             self._answer()
             return
-        self.downstream.deadline = self.started + self.decision.service.definition.timeouts.idle
+        self.downstream.deadline = self.started + self.decision.service.timeouts.idle
         if self.head.length > BODY_BYTES:
             self._refuse()
         elif self.head.expect:

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from gatekeeper.dataplane.backends import Backend
+from gatekeeper.dataplane.connecting import connect
 from gatekeeper.dataplane.ending import Ending
 from gatekeeper.dataplane.forward import outgoing_head
 from gatekeeper.dataplane.life import AGAIN, CHOOSING, SENT, after
@@ -61,7 +62,7 @@ class Sending(Ending):
             upstream.used += 1
             self._send(upstream, now)
             return
-        self.downstream.deadline = now + self.decision.service.definition.timeouts.connect
+        self.downstream.deadline = now + self.decision.service.timeouts.connect
         if self.held is None:
             self.held = []
         plane = self.downstream.plane
@@ -71,7 +72,7 @@ class Sending(Ending):
     async def _connect(self, backend: Backend) -> None:
         upstream = Upstream(backend)
         try:
-            await backend.connect(self.downstream.loop, lambda: upstream)
+            await connect(backend, self.downstream.loop, lambda: upstream)
         except asyncio.CancelledError:
             upstream.close()  # it may have been made in the same moment as it was given up
             raise
@@ -111,7 +112,7 @@ class Sending(Ending):
         if downstream.blocked:
             transport.pause_reading()
         request = self.request
-        timeouts = self.decision.service.definition.timeouts
+        timeouts = self.decision.service.timeouts
         downstream.deadline = now + (timeouts.response if request is None or request.done else timeouts.idle)
 
     def _ids(self) -> tuple[bytes, ...]:

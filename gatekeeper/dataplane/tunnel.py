@@ -111,7 +111,7 @@ class Tunnel:
         self._end: float | None = None
         """Until when it may stay, monotonic seconds; None while nobody asks it to leave."""
         self._slot = exchange.decision.version.slot
-        self._timeouts = exchange.decision.service.definition.timeouts
+        self._timeouts = exchange.decision.service.timeouts
         self._pause = self._timeouts.tunnel
         self._leave_at = float("inf")
         exchange.upstream = None

@@ -1,7 +1,5 @@
 """A decision says for which unit it was made, where somebody wants to know; nothing else of it is different."""
 
-from dataclasses import fields
-
 from gatekeeper.core.decision import Decision
 from gatekeeper.core.model import Sticky, StickyMode, UnitKind, UnitSource
 from gatekeeper.core.sticky import point
@@ -24,7 +22,11 @@ def decided(request, *sources, tells, mode=StickyMode.RAMP, down=()):
 
 def told(decision):
     """All but who it is, by name."""
-    shown = {each.name: getattr(decision, each.name) for each in fields(Decision) if each.name not in ("unit", "who")}
+    shown = {
+        name: found
+        for name in dir(Decision)
+        if not name.startswith("_") and name not in {"unit", "who"} and not callable(found := getattr(decision, name))
+    }
     return shown | {name: getattr(shown[name], "name", None) for name in ("service", "version", "failed_over_from")}
 
 

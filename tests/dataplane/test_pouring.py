@@ -1,5 +1,6 @@
 """Large answers pass through memory that others use before and after: every byte is right, whoever stalls or leaves."""
 
+import ssl
 from random import Random
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatekeeper.core.model import Timeouts
+from gatekeeper.dataplane.backends import Secure
 from gatekeeper.dataplane.forward import Client
 from gatekeeper.dataplane.pouring import LARGE, PIECE, SPARE, Pieces, Pouring
 from tests.dataplane.shadow.mirrored import Mirrored
@@ -268,7 +270,7 @@ def test_nothing_pours_where_a_connection_is_a_tls_link(world, side):
     if side == "client":
         client.protocol.client = Client(STRANGER, trusted=False, secure=True)
     else:
-        backend.protocol.backend.secure = object()
+        backend.protocol.backend.secure = Secure(ssl.create_default_context(), None)
     body = noise(SIZE)
     backend.send(head(SIZE))
     for start in range(0, SIZE, 50_000):

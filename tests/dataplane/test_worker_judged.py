@@ -6,9 +6,8 @@ import pytest
 
 from gatekeeper.channel import encode
 from gatekeeper.control.fleet import publish
-from gatekeeper.dataplane import plane
+from gatekeeper.dataplane import plane, sending
 from gatekeeper.dataplane import worker as module
-from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.downstream import Downstream
 from tests.dataplane.test_worker import READY, SLOTS, post, state
 from tests.dataplane.wires import HandLoop, Wire
@@ -74,7 +73,7 @@ async def test_a_worker_that_drains_tells_the_rest_before_it_says_so(post, monke
     async def connect(*_):
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(Backend, "connect", connect)
+    monkeypatch.setattr(sending, "connect", connect)
     await serving(post, case())
     loop = HandLoop()
     wire = Wire(loop, Downstream(post.plane, loop), ("203.0.113.9", 1))

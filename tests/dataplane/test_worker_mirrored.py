@@ -9,9 +9,8 @@ from gatekeeper.channel import encode
 from gatekeeper.control.fleet import publish
 from gatekeeper.core.codec import dump
 from gatekeeper.core.shadow.model import Mirror
-from gatekeeper.dataplane import plane
+from gatekeeper.dataplane import plane, sending
 from gatekeeper.dataplane import worker as module
-from gatekeeper.dataplane.backends import Backend
 from gatekeeper.dataplane.downstream import Downstream
 from tests.dataplane.test_worker import READY, SLOTS, post, state
 from tests.dataplane.wires import HandLoop, Wire
@@ -34,7 +33,7 @@ def _no_backends(monkeypatch):
     async def connect(*_):
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(Backend, "connect", connect)
+    monkeypatch.setattr(sending, "connect", connect)
 
 
 def told(post):

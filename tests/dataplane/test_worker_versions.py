@@ -37,7 +37,7 @@ class Talk:
         self.connect = connect
 
     def ask(self, monkeypatch):
-        monkeypatch.setattr("gatekeeper.dataplane.backends.Backend.connect", self.connect)
+        monkeypatch.setattr("gatekeeper.dataplane.sending.connect", self.connect)
         self.client.send(GET)
 
 

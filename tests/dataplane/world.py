@@ -38,8 +38,10 @@ from gatekeeper.core.model import (
 )
 from gatekeeper.core.reload import initial_state
 from gatekeeper.dataplane import backends as backends_module
+from gatekeeper.dataplane import sending
 from gatekeeper.dataplane.downstream import Downstream
 from gatekeeper.dataplane.plane import Plane
+from gatekeeper.dataplane.shadow import copies
 from gatekeeper.errors import Source
 from gatekeeper.telemetry import block as cells
 from gatekeeper.telemetry.block import Block
@@ -185,7 +187,8 @@ class World:
                 loop.call_soon(lambda: self.wires.append(attempt.accept()))
             await attempt
 
-        self._patch.setattr(backends_module.Backend, "connect", connect)
+        for module in (sending, copies):
+            self._patch.setattr(module, "connect", connect)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 from gatekeeper.core.shadow.compare import Answer
 from gatekeeper.core.shadow.tally import Outcome
 from gatekeeper.dataplane.backends import Backend
+from gatekeeper.dataplane.connecting import connect
 from gatekeeper.dataplane.retry import SAFE
 from gatekeeper.dataplane.shadow.lines import Line, Lines
 from gatekeeper.http1.errors import BadMessageError
@@ -90,7 +91,7 @@ class Copy:
         line = Line(self._lines, self._backend)
         outcome: Outcome | None = None
         try:
-            await self._backend.connect(self._loop, lambda: line)
+            await connect(self._backend, self._loop, lambda: line)
         except asyncio.CancelledError:
             line.end()  # it may have been made in the same moment as it was given up
             raise
