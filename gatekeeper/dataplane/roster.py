@@ -20,7 +20,7 @@ from gatekeeper.tls.material import Contexts
 # What a backend is given of its share of the requests when its slow start begins.
 SLOWEST = 0.1
 
-# Backends that are looked at in one sweep, 0.1 ms; all of 20,000 take a millisecond, so each has its turn once a second.
+# Backends that are looked at in one sweep, 0.1 ms. All of 20,000 take a millisecond: each has its turn once a second.
 LOOKS_AT_ONCE = 2048
 
 States = Mapping[str, Mapping[str, Mapping[str, str]]]
