@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -110,19 +111,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]:
         parser.error(f"unknown: {', '.join(unknown)}")
     os.sched_setaffinity(0, {LOAD_CORE})
-    path = Path(f"/tmp/gatekeeper-profile-{os.getpid()}.data")  # noqa: S108 - named by this process, gone at its end
     lines = ["# Where the time goes", ""]
     try:
         about = machine.heading() | machine.describe(("nginx", "wrk"))
         for case in cases:
             for name in names:
-                lines += section(case, name, *profiled(case, name, options.seconds, path))
-                path.unlink()
+                with tempfile.TemporaryDirectory(prefix="gatekeeper-profile-") as folder:
+                    found = profiled(case, name, options.seconds, Path(folder, "perf.data"))
+                lines += section(case, name, *found)
     except BenchmarkError as problem:
         print(f"refused: {problem}", file=sys.stderr)
         return 1
-    finally:
-        path.unlink(missing_ok=True)
     lines.append("; ".join(f"{key} {value}" for key, value in about.items()) + ".")
     print("\n".join(lines))
     machine.keep("profile", "\n".join([*lines, ""]), about)

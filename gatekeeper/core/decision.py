@@ -52,7 +52,8 @@ class VersionRoute:
 
 
 class Decision:
-    """Read only by habit. No dataclass: compiled, it is read without looking attributes up (0.4 us of a request).
+    """Read only by habit. No dataclass: compiled, its attributes need not be looked up (with a
+    backend's, 12 % of the CPU of a request).
 
     ``rule``: the rule that decided or whose split did. ``set_cookie``: complete Set-Cookie lines, or empty.
     ``unavailable``: no backend is ready, neither in ``version`` nor where it may fail over to. ``weight``: the share,
