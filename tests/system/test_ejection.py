@@ -19,6 +19,9 @@ pytestmark = pytest.mark.system
 HEARD = 0.25
 """Seconds after an ejection in which a backend may still see what was decided before: one message to each worker, a
 turn of its loop and one of this loop, where the backend lives. Each is milliseconds unless the machine is busy."""
+PATIENCE = 0.8
+"""Seconds until a request is given up. The backends live in the process of the test: when that stands still for so
+long, each of them is too slow, the good ones as well."""
 STATE = "gatekeeper_backend_state"
 LOAD = {"connections": 6, "pause": 0.003}
 
@@ -45,7 +48,7 @@ def well(wire: Wire, _: Request) -> None:
 
 def slow(wire: Wire, _: Request) -> None:
     """Long after the request was given up."""
-    wire.later(0.9, reply("slow"))
+    wire.later(3 * PATIENCE, reply("slow"))
 
 
 def broken(wire: Wire, _: Request) -> None:
@@ -194,7 +197,9 @@ def shop(among: list[Timed], ejection: dict, **more: object) -> dict:
     version = {"backends": [backend.url for backend in among]}
     if health := more.pop("health", None):
         version["health"] = health
-    return {"shop": {"versions": {"blue": version}, "ejection": ejection, "timeouts": {"response": "300ms"}, **more}}
+    return {
+        "shop": {"versions": {"blue": version}, "ejection": ejection, "timeouts": {"response": f"{PATIENCE}s"}, **more}
+    }
 
 
 async def test_each_goes_out_for_longer_each_time_and_gets_nothing_meanwhile(tmp_path, free_port, backends):
@@ -267,7 +272,7 @@ async def test_it_comes_back_when_its_time_is_over_and_its_check_passes_and_gets
     """It fails users, then its check as well; once well it grows from a tenth of its share to the whole."""
     all_ = *_, sick = await backends(well, well, well)
     health = {"path": "/healthz", "interval": "100ms", "timeout": "5s", "rise": 2, "fall": 2}
-    services = shop(all_, {"failures": 3, "within": "5s", "for": "1s"}, health=health, slow_start="2s")
+    services = shop(all_, {"failures": 3, "within": "5s", "for": "1s"}, health=health, slow_start="2s", timeouts={})
 
     def share(start: float, end: float) -> float:
         counts = [backend.between(start, end) for backend in all_]

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from tests.system.parts import Load, running, until
-from tests.system.scripted import Backend, Request, Wire, reply
+from tests.system.scripted import Backend, Request, Script, Wire, reply
 from tests.system.wire import ask
 
 pytestmark = pytest.mark.system
@@ -35,11 +35,15 @@ HOLD = 0.6
 """Seconds that the slow version takes for half its answer: the reload comes in between."""
 
 
-def slow(wire: Wire, _request: Request) -> None:
+def slow(word: str) -> Script:
     """An answer whose first half comes at once."""
-    answer = reply("green" * 200)
-    wire.send(answer[:-500])
-    wire.later(HOLD, answer[-500:])
+    answer = reply(word * 200)
+
+    def act(wire: Wire, _request: Request) -> None:
+        wire.send(answer[:-500])
+        wire.later(HOLD, answer[-500:])
+
+    return act
 
 
 async def test_a_version_that_is_removed_under_load_finishes_what_it_has_begun_and_gets_nothing_more(
@@ -47,7 +51,7 @@ async def test_a_version_that_is_removed_under_load_finishes_what_it_has_begun_a
 ):
     """No request is lost; none that began after the reload's reply goes to the version that is gone."""
     blue, green = await backends("blue"), await backends("green")
-    green.script = slow
+    green.script = slow("green")
     async with running(tmp_path, free_port, {"shop": shop(blue=blue, green=green)}) as gatekeeper:
         await gatekeeper.weigh("shop", blue=10, green=90)
         async with Load(free_port, connections=60) as load:
@@ -57,13 +61,12 @@ async def test_a_version_that_is_removed_under_load_finishes_what_it_has_begun_a
             code, out, err = await gatekeeper.command("reload")
             assert (code, err) == (0, "")
             assert "services.shop.versions.green: removed" in out
-            answered = len(green.asked)
-            seen = len(load.bodies)
+            begun, seen = load.begun, len(load.bodies)
             late = await asyncio.gather(*(ask(free_port) for _ in range(50)))
             assert {answer.body for answer in late} == {b"blue"}
-            assert len(green.asked) == answered
             await until(lambda: not green.wires)
             await load.more(100)
+        assert set(load.since(begun)) == {b"blue"}
         assert load.failures == []
         finished = load.bodies[seen:].count(b"green" * 200)
         assert finished >= 20, f"{under_way} connections, {finished} answers"
@@ -74,20 +77,20 @@ async def test_a_version_that_is_removed_under_load_finishes_what_it_has_begun_a
 
 async def test_a_version_whose_backends_are_replaced_under_load_loses_no_request(tmp_path, free_port, backends):
     """The old ones finish what they have begun, their idle connections are closed, and they get nothing more."""
-    old, new = await backends("green"), await backends("green")
-    old.script = new.script = slow
+    old, new = await backends("old"), await backends("new")
+    old.script, new.script = slow("old"), slow("new")
     async with running(tmp_path, free_port, {"shop": shop(green=old)}) as gatekeeper:
         async with Load(free_port, connections=20) as load:
             await until(lambda: len(old.asked) >= 20)
             gatekeeper.put({"shop": shop(green=new)})
             assert (await gatekeeper.command("reload"))[0] == 0
-            answered = len(old.asked)
+            begun = load.begun
             await load.more(40)
-            assert len(old.asked) == answered
             await until(lambda: not old.wires)
             assert len(new.asked) >= 20
         assert load.failures == []
-        assert set(load.bodies) == {b"green" * 200}
+        assert set(load.bodies) == {b"old" * 200, b"new" * 200}
+        assert set(load.since(begun)) == {b"new" * 200}
 
 
 async def test_a_service_that_is_removed_finishes_what_it_has_begun_and_is_not_found_afterwards(
@@ -95,7 +98,7 @@ async def test_a_service_that_is_removed_finishes_what_it_has_begun_and_is_not_f
 ):
     """The other service is not touched."""
     blue, green = await backends("blue"), await backends("green")
-    green.script = slow
+    green.script = slow("green")
     services = {"shop": shop(blue=blue), "old": shop(green=green) | {"path_prefix": "/old"}}
     async with running(tmp_path, free_port, services) as gatekeeper:
         async with Load(free_port, path="/new") as load:
