@@ -16,7 +16,7 @@ from tests.system.scripted import Backend, Request, Script, Wire, reply
 
 pytestmark = pytest.mark.system
 
-HEARD = 0.25
+HEARD = 0.5
 """Seconds after an ejection in which a backend may still see what was decided before: one message to each worker, a
 turn of its loop and one of this loop, where the backend lives. Each is milliseconds unless the machine is busy."""
 PATIENCE = 0.8

@@ -19,9 +19,10 @@ from tests.system.wire import Connection, CutShortError
 
 pytestmark = [pytest.mark.system, pytest.mark.asyncio(loop_scope="module")]
 
-CONNECT, RESPONSE = 0.4, 0.5
-"""Timeouts of the services here, seconds."""
-LATE = 0.6
+CONNECT, RESPONSE = 0.4, 1.0
+"""Timeouts of the services whose fault is to be slow, seconds. The others have the defaults, so that a machine which
+does other things for a while does not make their backends slow."""
+LATE = 2.0
 """What a machine that does other things may add to them."""
 TIMES = 4
 """Requests to the faulty version at once."""
@@ -146,6 +147,7 @@ async def stage(tmp_path_factory):
             each.close()
         blue = await stack.enter_async_context(Backend.answering("blue"))
         ports = {"refuses": closed, "accepts-no-more": full(stack.enter_context(ExitStack()))}
+        slow = {fault.name for fault in FAULTS if fault.slow}
         greens = {
             fault.name: await stack.enter_async_context(Backend(fault.script)) for fault in FAULTS if fault.script
         }
@@ -158,7 +160,7 @@ async def stage(tmp_path_factory):
                     "green": {"backends": [f"http://127.0.0.1:{green}"]},
                 },
                 "rules": [{"when": {"header": {"X-To": "green"}}, "to": "green"}],
-                "timeouts": {"connect": f"{CONNECT}s", "response": f"{RESPONSE}s"},
+                "timeouts": {"connect": f"{CONNECT}s", "response": f"{RESPONSE}s"} if name in slow else {},
                 "retries": {"attempts": 0} if name == "refuses" else {},
             }
             for name, green in ports.items()
@@ -276,7 +278,7 @@ async def test_a_second_answer_to_one_request_reaches_nobody(stage):
 
 
 async def test_a_client_that_gives_up_is_not_the_version_s_failure(stage):
-    """Its backend learns at once that nobody waits; the blame is the client's."""
+    """Its backend learns that nobody waits, before the timeout, which would be blamed; the blame is the client's."""
     green = stage.greens["never-answers"]
     before = (await stage.gatekeeper.scrape()).errors("never-answers", "green")
     asked = len(green.asked)
@@ -284,10 +286,8 @@ async def test_a_client_that_gives_up_is_not_the_version_s_failure(stage):
     waiting = asyncio.create_task(connection.ask("/gone", host="never-answers.test", x_to="green"))
     await until(lambda: len(green.asked) > asked)
     wires = len(green.wires)
-    begun = time.monotonic()
     waiting.cancel()
     await connection.close()
     await until(lambda: len(green.wires) < wires)
-    assert time.monotonic() - begun < RESPONSE - 0.1
     after = (await stage.gatekeeper.scrape()).errors("never-answers", "green")
     assert after == before | {"client": before.get("client", 0) + 1}

@@ -116,7 +116,7 @@ async def test_users_who_were_served_by_stable_meanwhile_come_back_to_their_vers
 async def test_of_two_backends_the_one_that_fails_its_check_gets_no_traffic(tmp_path, free_port, backend):
     """The other takes all of it; nothing fails over. A second reason: it hangs instead of answering."""
     good, bad = await backend("good"), await backend("bad")
-    versions = {"blue": checked(good, bad, timeout="200ms")}
+    versions = {"blue": checked(good, bad, timeout="500ms")}
     async with running(tmp_path, free_port, {"shop": {"versions": versions}}) as gatekeeper:
         assert await bodies(free_port) == {b"good", b"bad"}
         bad.health_path = ""  # so that checks go to the script
@@ -124,7 +124,7 @@ async def test_of_two_backends_the_one_that_fails_its_check_gets_no_traffic(tmp_
         await become(gatekeeper, "blue", "ready", "ejected")
         assert await bodies(free_port) == {b"good"}
         document = (await gatekeeper.admin("GET", "/v1/services/shop"))[1]
-        assert "no answer within 0.2 s" in document["versions"]["blue"]["backends"][1]["reason"]
+        assert "no answer within 0.5 s" in document["versions"]["blue"]["backends"][1]["reason"]
         assert (await gatekeeper.scrape()).sum("gatekeeper_failovers_total") == 0
 
 

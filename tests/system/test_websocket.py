@@ -74,7 +74,7 @@ def shop(drain: str = "0s", **versions: dict) -> dict:
         "shop": {
             "versions": versions,
             "sticky": {"mode": "none"},
-            "timeouts": {"drain": drain, "response": "300ms", "idle": "300ms"},
+            "timeouts": {"drain": drain},
         }
     }
 
@@ -132,7 +132,7 @@ async def test_messages_of_16_mib_come_back_unchanged(tmp_path, free_port, echo)
 async def test_an_idle_tunnel_outlives_the_response_timeout_and_ends_politely_by_its_own(tmp_path, free_port, echo):
     version, backend = await echo("blue")
     services = shop(blue=version)
-    services["shop"]["timeouts"]["tunnel"] = "1s"
+    services["shop"]["timeouts"] |= {"tunnel": "1s", "response": "300ms", "idle": "300ms"}
     async with running(tmp_path, free_port, services) as gatekeeper, through(gatekeeper) as socket:
         await asyncio.sleep(0.7)  # more than twice `response` and `idle`
         await socket.send("still here")
