@@ -38,6 +38,7 @@ class Departure:
         self._report = report
         self._end = monotonic() + seconds
         self._cut = 0
+        self._reported = False
         self._rest: list[Ending] = []
         goodbye = plane.goodbye_end(seconds)
         for connection in plane.connections:
@@ -76,6 +77,7 @@ class Departure:
                 current.withdraw()
         if rest:
             self._call_soon(self._cut_some)
-        else:
+        elif not self._reported:  # a sweep may come upon what was cut at the worker's end
+            self._reported = True
             self._plane.backends.close_idle(self._name)
             self._report(self._begun - self._cut, self._cut)

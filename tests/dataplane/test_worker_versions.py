@@ -126,6 +126,8 @@ async def test_a_version_that_is_leaving_when_the_worker_ends_is_answered_for(po
         {"type": "left", "service": "shop", "version": "blue", "finished": 0, "cut": 1},
         {"type": "drained", "cut": 1, "finished": 0},
     ]
+    post.plane.sweep(0.0)
+    assert post.pipe.sent() == [], "by a last sweep not again"
 
 
 async def test_an_orphan_tries_what_was_ejected_rather_than_refusing_everybody(post):
